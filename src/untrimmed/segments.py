@@ -38,7 +38,7 @@ def tiou(a: Array, b: Array) -> Array:
 
 
 def pairwise_tiou(a: Array, b: Array) -> Array:
-    """tIoU of every segment of `a` with every one of `b`: `[N, 2], [M, 2] -> [N, M]`."""
+    """Temporal IoU of every segment of `a` with every one of `b`: `[N, 2], [M, 2] -> [N, M]`."""
     return tiou(a[:, None], b[None])
 
 
