@@ -1,0 +1,1 @@
+"""ActionFormer itself: features in, predictions at every moment of the pyramid out."""

@@ -1,0 +1,106 @@
+"""Everything that decides how a model is trained, with the official code's values as defaults."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+Count = Annotated[int, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class TargetConfig:
+    """Which moments an instance is trained on, and the loss that is made of it (paper, sections 3.3 and 4.1)."""
+
+    center_radius: Positive | None = 1.5
+    """Center sampling: how far from an instance's centre a moment may be, in strides; `None` is all of the instance."""
+    regression_loss: Literal["diou", "giou"] = "diou"
+    regression_weight: NotNegative | Literal["auto"] = 1.0
+    """Weight of the regression loss; `auto` makes it as large as the classification loss."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    focal_alpha: Annotated[float, Field(ge=0, le=1)] = 0.25
+    focal_gamma: NotNegative = 2.0
+    initial_normaliser: Positive = 250.0
+    """Start of the running mean of the number of positive moments in a batch, which both losses are divided by."""
+    normaliser_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class CropConfig:
+    """Random crops of training videos."""
+
+    max_length: Count = 2304
+    """Clips of the longest crop; longer videos are cut to it."""
+    ratio: tuple[Share, Share] | None = None
+    """Videos that are not longer are cropped to a random part of their length between these two."""
+    min_visible: Share = 0.5
+    """An instance that a crop cuts is kept if at least this part of it is inside."""
+
+    def __post_init__(self) -> None:
+        if self.ratio is not None and self.ratio[0] > self.ratio[1]:
+            raise ValueError(f"ratio is {list(self.ratio)}, but the first number has to be the smaller one")
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class OptimiserConfig:
+    """The optimiser, its schedule, and the average of the weights."""
+
+    kind: Literal["adamw", "adam", "sgd"] = "adamw"
+    learning_rate: Positive = 1e-4
+    weight_decay: NotNegative = 0.05
+    """Decay of weights; biases, norms, scales and positional encodings have none."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Only used by `sgd`."""
+    schedule: Literal["cosine", "steps", "constant"] = "cosine"
+    """What follows the warm-up; stepped at every iteration."""
+    milestones: tuple[Count, ...] = ()
+    """Epochs at which `steps` multiplies the rate by `gamma`, counted from the start, warm-up included."""
+    gamma: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    clip_norm: Positive | None = 1.0
+    """Largest norm of the gradient."""
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] | None = 0.999
+    """Decay of the running average of the weights, which is validated and saved; `None` takes the last weights."""
+    ema_warmup: bool = True
+    """Average over fewer steps at first, so that the starting weights are forgotten: decay `(1 + step) / (10 + step)`."""
+
+    def __post_init__(self) -> None:
+        if (self.schedule == "steps") != bool(self.milestones):
+            raise ValueError("schedule 'steps' and milestones go together: give both or neither")
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class TrainingConfig:
+    """The whole of a training run."""
+
+    epochs: Count = 30
+    """Epochs after the warm-up."""
+    warmup_epochs: Annotated[int, Field(ge=0)] = 5
+    """Epochs of linearly growing learning rate, on top of `epochs`."""
+    batch_size: Count = 2
+    accumulate: Count = 1
+    """Batches whose gradients are added up before a step."""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    target: TargetConfig = Field(default_factory=TargetConfig)
+    crop: CropConfig = Field(default_factory=CropConfig)
+    optimiser: OptimiserConfig = Field(default_factory=OptimiserConfig)
+
+    validate_every: Count = 5
+    """Epochs between two validations; the last epoch is always validated."""
+    patience: Count | None = None
+    """Stop after so many validations without a better one."""
+    precision: Literal["auto", "fp32", "bf16"] = "fp32"
+    """`auto` is bf16 where the processor computes in it, fp32 elsewhere."""
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    devices: Count = 1
+    workers: Annotated[int, Field(ge=0)] = 0
+    """Processes that read ahead; 0 reads in the training process, the fastest for small features."""
+
+    @property
+    def total_epochs(self) -> int:
+        """Epochs with the warm-up."""
+        return self.epochs + self.warmup_epochs

@@ -1,0 +1,217 @@
+"""Official ActionFormer configurations and checkpoints, made into ours.
+
+The official code's own names appear here and nowhere else. Nothing is unpickled: a `.pth.tar` file is read with
+`torch.load(weights_only=True)`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from torch import Tensor
+
+from untrimmed.errors import ConfigError, ModelError
+from untrimmed.model.config import ModelConfig
+from untrimmed.model.network import ActionFormer
+
+# Official names of tensors, as patterns, and ours; each is applied in turn to what the ones before have left.
+_RENAMED = [
+    (r"^module\.", ""),
+    (r"^backbone\.proj\.(\d+)\.conv", r"encoder.projection.streams.\1"),
+    (r"^backbone\.embd\.(\d+)\.conv", r"encoder.projection.stack.convolutions.\1"),
+    (r"^backbone\.embd_norm", "encoder.projection.stack.norms"),
+    (r"^backbone", "encoder"),
+    (r"\.ln1\.", ".attention_norm."),
+    (r"\.ln2\.", ".mlp_norm."),
+    (r"\.drop_path_attn\.", ".attention_branch."),
+    (r"\.drop_path_mlp\.", ".mlp_branch."),
+    (r"\.attn\.(query|key|value)_conv\.conv", r".attention.convolutions.\1"),
+    (r"\.attn\.(query|key|value)_norm", r".attention.norms.\1"),
+    (r"\.attn\.(query|key|value)\.", r".attention.projections.\1."),
+    (r"\.attn\.proj", ".attention.output"),
+    (r"\.attn\.rel_pe", ".attention.bias"),
+    (r"\.query\b", ".0"),
+    (r"\.key\b", ".1"),
+    (r"\.value\b", ".2"),
+    (r"\.conv1\.conv", ".first"),
+    (r"\.conv2\.conv", ".second"),
+    (r"\.downsample\.conv", ".skip"),
+    (r"^neck\.lateral_convs\.(\d+)\.conv", r"neck.laterals.\1"),
+    (r"^neck\.fpn_convs\.(\d+)\.conv", r"neck.convolutions.\1"),
+    (r"^neck\.fpn_norms", "neck.norms"),
+    (r"^(cls|reg)_head\.head\.(\d+)\.conv", r"\1_head.tower.convolutions.\2"),
+    (r"^(cls|reg)_head\.norm", r"\1_head.tower.norms"),
+    (r"^cls_head\.cls_head\.conv", "classification.output"),
+    (r"^reg_head\.offset_head\.conv", "regression.output"),
+    (r"^reg_head\.scale", "regression.scales"),
+    (r"^cls_head", "classification"),
+    (r"^reg_head", "regression"),
+]
+
+# (absolute, relative) -> ours
+_POSITIONS: dict[tuple[bool, bool], Literal["none", "sinusoid", "relative", "both"]] = {
+    (False, False): "none",
+    (True, False): "sinusoid",
+    (False, True): "relative",
+    (True, True): "both",
+}
+
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "dataset": {
+        "feat_stride": 16,
+        "num_frames": 32,
+        "default_fps": None,
+        "downsample_rate": 1,
+        "max_seq_len": 2304,
+        "force_upsampling": False,
+    },
+    "model": {
+        "backbone_type": "convTransformer",
+        "fpn_type": "identity",
+        "backbone_arch": [2, 2, 5],
+        "scale_factor": 2,
+        "regression_range": [[0, 4], [4, 8], [8, 16], [16, 32], [32, 64], [64, 10000]],
+        "n_head": 4,
+        "n_mha_win_size": -1,
+        "embd_kernel_size": 3,
+        "embd_dim": 512,
+        "embd_with_ln": True,
+        "fpn_dim": 512,
+        "fpn_with_ln": True,
+        "fpn_start_level": 0,
+        "head_dim": 512,
+        "head_kernel_size": 3,
+        "head_num_layers": 3,
+        "head_with_ln": True,
+        "use_abs_pe": False,
+        "use_rel_pe": False,
+    },
+    "train_cfg": {
+        "cls_prior_prob": 0.01,
+        "head_empty_cls": [],
+        "dropout": 0.0,
+        "droppath": 0.1,
+    },
+    "test_cfg": {
+        "pre_nms_thresh": 0.001,
+        "pre_nms_topk": 5000,
+        "iou_threshold": 0.1,
+        "min_score": 0.01,
+        "max_seg_num": 1000,
+        "nms_method": "soft",
+        "nms_sigma": 0.5,
+        "duration_thresh": 0.05,
+        "multiclass_nms": True,
+        "ext_score_file": None,
+        "voting_thresh": 0.75,
+    },
+}
+
+
+def model_config(config: Mapping[str, Any]) -> ModelConfig:
+    """Translate the `dataset`, `model` and `train_cfg` sections of an official configuration.
+
+    Args:
+        config: the official YAML file as a mapping; what it leaves out has the official default.
+
+    Raises:
+        ConfigError: if it does not say `input_dim` or `num_classes`, or describes a model that the official code could
+            not build.
+    """
+    data, model, train = (_section(config, name) for name in ("dataset", "model", "train_cfg"))
+    dims, width = data["input_dim"], model["embd_dim"]
+    several = isinstance(dims, (list, tuple))
+    if model["fpn_start_level"]:
+        raise ConfigError(
+            f"official configuration: model.fpn_start_level is {model['fpn_start_level']}, but only 0 works"
+        )
+    convolutions, stem, branch = model["backbone_arch"]
+    windows = model["n_mha_win_size"]
+    windows = windows if isinstance(windows, (list, tuple)) else [windows] * (branch + 1)
+    attention = model["backbone_type"] == "convTransformer"
+    position = _POSITIONS[bool(model["use_abs_pe"]), bool(model["use_rel_pe"]) and max(windows) > 1]
+    try:
+        return ModelConfig(
+            input_dims=tuple(dims) if several else dims,
+            stream_widths=tuple(width) if several else None,
+            width=sum(width) if several else width,
+            projection_layers=convolutions,
+            projection_kernel=model["embd_kernel_size"],
+            projection_norm=model["embd_with_ln"],
+            position=position if attention else "none",
+            base_length=data["max_seq_len"],
+            encoder="transformer" if attention else "conv",
+            stem_blocks=stem,
+            downsampling_blocks=branch,
+            factor=model["scale_factor"],
+            attention_heads=model["n_head"],
+            window=tuple(w // 2 * 2 + 1 if w > 1 else None for w in windows),
+            branch_scale=1e-4 if train["droppath"] > 0 else None,
+            drop_path=train["droppath"],
+            dropout=train["dropout"],
+            neck="top_down" if model["fpn_type"] == "fpn" else "identity",
+            neck_width=model["fpn_dim"],
+            neck_norm=model["fpn_with_ln"],
+            head_width=model["head_dim"],
+            head_layers=model["head_num_layers"],
+            head_kernel=model["head_kernel_size"],
+            head_norm=model["head_with_ln"],
+            num_classes=data["num_classes"],
+            prior=train["cls_prior_prob"],
+            empty_classes=tuple(train["head_empty_cls"]),
+            regression_ranges=tuple((low, high) for low, high in model["regression_range"]),
+            padding="official",
+        )
+    except ValueError as error:
+        raise ConfigError(f"official configuration: {error}") from error
+
+
+def build(config: Mapping[str, Any], state: Mapping[str, Tensor]) -> ActionFormer:
+    """Build our model from an official configuration and `state_dict`: in eval mode, numerically the same.
+
+    Raises:
+        ConfigError: if the configuration cannot be used.
+        ModelError: if tensors are missing, left over, or of another shape than the configuration says.
+    """
+    model = ActionFormer(model_config(config))
+    ours = model.state_dict()
+    renamed = {_rename(name): (name, tensor) for name, tensor in state.items()}
+    missing, extra = sorted(ours.keys() - renamed.keys()), sorted(renamed.keys() - ours.keys())
+    if missing or extra:
+        parts = [f"lacks {_some(missing)}"] if missing else []
+        parts += [f"has {_some([renamed[name][0] for name in extra])} too many"] if extra else []
+        raise ModelError(
+            f"official checkpoint: it {' and '.join(parts)}; is the configuration the one it was trained with?"
+        )
+    for name, parameter in ours.items():
+        original, tensor = renamed[name]
+        if [n for n in tensor.shape if n != 1] != [n for n in parameter.shape if n != 1]:
+            raise ModelError(
+                f"official checkpoint: {original} has shape {list(tensor.shape)}, but the configuration makes it "
+                f"{list(parameter.shape)}; is it the one it was trained with?"
+            )
+        parameter.copy_(tensor.reshape(parameter.shape))
+    return model.eval()
+
+
+def _section(config: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """One section with the official defaults filled in; `input_dim` and `num_classes` may stand in two of them."""
+    given = dict(config.get(name) or {})
+    if name == "dataset":
+        for key in ("input_dim", "num_classes"):
+            given.setdefault(key, (config.get("model") or {}).get(key))
+            if given[key] is None:
+                raise ConfigError(f"official configuration: dataset.{key} is missing")
+    return _DEFAULTS[name] | given
+
+
+def _rename(name: str) -> str:
+    for pattern, ours in _RENAMED:
+        name = re.sub(pattern, ours, name)
+    return name
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
