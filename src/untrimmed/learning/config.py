@@ -64,7 +64,7 @@ class OptimiserConfig:
     clip_norm: Positive | None = 1.0
     """Largest norm of the gradient."""
     ema_decay: Annotated[float, Field(ge=0, lt=1)] | None = 0.999
-    """Decay of the running average of the weights, which is validated and saved; `None` takes the last weights."""
+    """Decay of the average of the weights, which is what is validated and saved; `None` takes the last weights."""
     ema_warmup: bool = True
     """Average over fewer steps at first, so that the starting weights are forgotten: decay `(1 + step) / (10 + step)`."""
 
