@@ -7,12 +7,17 @@ The official code's own names appear here and nowhere else. Nothing is unpickled
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from torch import Tensor
 
+from untrimmed.data.inputs import InputConfig
+from untrimmed.detection.config import DetectionConfig
+from untrimmed.detection.localizer import Localizer
 from untrimmed.errors import ConfigError, ModelError
+from untrimmed.model.checkpoint import load_checkpoint
 from untrimmed.model.config import ModelConfig
 from untrimmed.model.network import ActionFormer
 
@@ -194,6 +199,85 @@ def build(config: Mapping[str, Any], state: Mapping[str, Tensor]) -> ActionForme
             )
         parameter.copy_(tensor.reshape(parameter.shape))
     return model.eval()
+
+
+def detection_config(config: Mapping[str, Any]) -> DetectionConfig:
+    """Translate the `test_cfg` section of an official configuration.
+
+    What has no effect there is left out: a voting threshold with per-class suppression, and the setting of the kind of
+    suppression that is not used.
+
+    Raises:
+        ConfigError: if it holds a value that makes no sense.
+    """
+    test = _section(config, "test_cfg")
+    method, per_class, voting = test["nms_method"], bool(test["multiclass_nms"]), test["voting_thresh"]
+    try:
+        return DetectionConfig(
+            score_threshold=test["pre_nms_thresh"],
+            candidates_per_level=test["pre_nms_topk"],
+            min_duration=test["duration_thresh"],
+            suppression=method,
+            per_class=per_class,
+            sigma=test["nms_sigma"] if method == "soft" else None,
+            tiou=test["iou_threshold"] if method == "hard" else None,
+            min_score=test["min_score"],
+            max_detections=test["max_seg_num"],
+            voting_tiou=voting if not per_class and method != "none" and voting > 0 else None,
+        )
+    except ValueError as error:
+        raise ConfigError(f"official configuration: test_cfg: {error}") from error
+
+
+def input_config(config: Mapping[str, Any]) -> InputConfig:
+    """Translate the time grid of the `dataset` section of an official configuration."""
+    data = _section(config, "dataset")
+    return InputConfig(
+        stride=data["feat_stride"],
+        window=data["num_frames"],
+        rate=data["default_fps"],
+        downsample=data["downsample_rate"],
+        resample=data["max_seq_len"] if data["force_upsampling"] else None,
+    )
+
+
+def localizer(
+    config: Mapping[str, Any], state: Mapping[str, Tensor], classes: Sequence[str] | None = None
+) -> Localizer:
+    """Make a localizer of an official configuration and `state_dict`, with its detection settings and time grid.
+
+    Args:
+        config: the official YAML file as a mapping.
+        state: `state_dict_ema` of a checkpoint, or any other state dict of the model.
+        classes: names of the classes in the order of their numbers; `class 0`, `class 1`, ... where left out.
+
+    Raises:
+        ConfigError: if the configuration cannot be used, or the number of classes is another.
+        ModelError: if the state does not fit the configuration.
+    """
+    model = build(config, state)
+    count = model.config.num_classes or 0
+    labels = tuple(classes) if classes is not None else tuple(f"class {i}" for i in range(count))
+    if len(labels) != count:
+        raise ConfigError(f"{len(labels)} classes are named, but the official configuration has num_classes {count}")
+    return Localizer(model, labels, input_config(config), detection_config(config))
+
+
+def read_checkpoint(path: Path) -> dict[str, Tensor]:
+    """Read the weights of a `.pth.tar` file as the official trainer writes it: the averaged ones if it has them.
+
+    A file that holds nothing but a state dict is read too. Nothing is unpickled.
+
+    Raises:
+        ModelError: if the file is missing, damaged, holds objects other than tensors and plain values, or no weights.
+    """
+    content = load_checkpoint(path)
+    state = content.get("state_dict_ema", content.get("state_dict", content))
+    if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
+        raise ModelError(
+            f"{path}: expected 'state_dict_ema' or 'state_dict', or tensors by name, but found {_some(sorted(content))}"
+        )
+    return state
 
 
 def _section(config: Mapping[str, Any], name: str) -> dict[str, Any]:

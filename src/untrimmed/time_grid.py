@@ -45,9 +45,9 @@ class TimeGrid:
         """How many whole windows fit into a recording of so many frames."""
         return max(0, int((frames - self.window) // self.stride) + 1)
 
-    def duration(self, clips: int) -> float:
-        """Seconds of recording that so many clips stand for: `clips * stride / rate`."""
-        return clips * self.stride / self.rate
+    def end(self, clips: int) -> float:
+        """Seconds at which the last of so many clips ends."""
+        return ((clips - 1) * self.stride + self.window) / self.rate
 
     def every(self, step: int) -> TimeGrid:
         """Return the grid of every `step`-th clip."""

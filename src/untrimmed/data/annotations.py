@@ -53,6 +53,7 @@ class Annotations:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "label_index", {label: i for i, label in enumerate(self.labels)})
+        assert len(self.label_index) == len(self.labels), "a label is there twice"
 
     def __len__(self) -> int:
         return len(self.videos)
@@ -80,7 +81,7 @@ class Annotations:
             if low not in there:
                 near = difflib.get_close_matches(low, there, n=1)
                 hint = f" Did you mean {there[near[0]]!r}?" if near else ""
-                found = ", ".join(f"{subset!r} ({n} videos)" for subset, n in self.subsets.items())
+                found = ", ".join(f"{subset!r} ({n} videos)" for subset, n in self.subsets.items()) or "no videos"
                 raise AnnotationError(f"{self.source}: no video is in subset {name!r}; there are {found}.{hint}")
         return self.where(lambda video: video.subset.lower() in wanted)
 

@@ -23,7 +23,7 @@ class Detection:
         return f"{self.start:8.2f} s  {self.end:8.2f} s  {self.score:5.2f}  {self.label}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Detections(Sequence[Detection]):
     """All detections of one video, best first; arrays inside, `Detection`s when iterated or indexed.
 
@@ -43,6 +43,19 @@ class Detections(Sequence[Detection]):
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Detections):
+            return NotImplemented
+        return (
+            self.video_id == other.video_id
+            and self.label_names == other.label_names
+            and np.array_equal(self.segments, other.segments)
+            and np.array_equal(self.scores, other.scores)
+            and np.array_equal(self.labels, other.labels)
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # as arrays have none
 
     @overload
     def __getitem__(self, index: int) -> Detection: ...

@@ -77,7 +77,7 @@ def _pick(
         if score < config.min_score or score <= 0:
             break
         part = parts[group]
-        index = part.start + int(scores[part].argmax())
+        index = int(part.start + scores[part].argmax())
         picked.append(index)
         picked_scores.append(score)
         scores[part] *= weight(geometry.tiou(segments[part], segments[index]))

@@ -10,7 +10,9 @@ from untrimmed.detection.suppression import Candidates
 
 
 def vote(segments: NDArray[np.float32], candidates: Candidates, tiou: float) -> NDArray[np.float32]:
-    """Replace each segment by the mean, weighted by score times tIoU, of all candidates whose tIoU with it is `tiou` or more.
+    """Replace each segment by a mean of all candidates whose tIoU with it is `tiou` or more.
+
+    They are weighted by score times tIoU.
 
     Args:
         segments: `[n, 2]`, what suppression left; each is one of the candidates, so there is always one.

@@ -7,10 +7,11 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from untrimmed.data.crops import CropConfig
+
 Count = Annotated[int, Field(gt=0)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Share = Annotated[float, Field(gt=0, le=1)]
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -28,22 +29,6 @@ class TargetConfig:
     initial_normaliser: Positive = 250.0
     """Start of the running mean of the number of positive moments in a batch, which both losses are divided by."""
     normaliser_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-
-
-@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-class CropConfig:
-    """Random crops of training videos."""
-
-    max_length: Count = 2304
-    """Clips of the longest crop; longer videos are cut to it."""
-    ratio: tuple[Share, Share] | None = None
-    """Videos that are not longer are cropped to a random part of their length between these two."""
-    min_visible: Share = 0.5
-    """An instance that a crop cuts is kept if at least this part of it is inside."""
-
-    def __post_init__(self) -> None:
-        if self.ratio is not None and self.ratio[0] > self.ratio[1]:
-            raise ValueError(f"ratio is {list(self.ratio)}, but the first number has to be the smaller one")
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -66,7 +51,7 @@ class OptimiserConfig:
     ema_decay: Annotated[float, Field(ge=0, lt=1)] | None = 0.999
     """Decay of the average of the weights, which is what is validated and saved; `None` takes the last weights."""
     ema_warmup: bool = True
-    """Average over fewer steps at first, so that the starting weights are forgotten: decay `(1 + step) / (10 + step)`."""
+    """Average over fewer steps at first, to forget the starting weights: decay `(1 + step) / (10 + step)`."""
 
     def __post_init__(self) -> None:
         if (self.schedule == "steps") != bool(self.milestones):
@@ -97,8 +82,8 @@ class TrainingConfig:
     """`auto` is bf16 where the processor computes in it, fp32 elsewhere."""
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     devices: Count = 1
-    workers: Annotated[int, Field(ge=0)] = 0
-    """Processes that read ahead; 0 reads in the training process, the fastest for small features."""
+    workers: Count = 1
+    """Threads that read the next batches while one is computed."""
 
     @property
     def total_epochs(self) -> int:

@@ -1,0 +1,1 @@
+"""Annotation and detection files, a module for each format."""

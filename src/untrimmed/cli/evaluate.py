@@ -1,0 +1,123 @@
+"""`untrimmed evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from untrimmed.cli.console import show_json, show_score
+from untrimmed.data.formats.activitynet import read_annotations
+from untrimmed.data.formats.detection_files import read_detections, write_detections
+from untrimmed.errors import ConfigError
+from untrimmed.evaluation.mean_ap import MeanAP, mean_average_precision
+
+
+def evaluate(
+    model: Path | None = None,
+    /,
+    *,
+    detections: Path | None = None,
+    annotations: Path | None = None,
+    features: Annotated[list[Path] | None, Parameter(negative=())] = None,
+    subset: Annotated[list[str] | None, Parameter(negative=())] = None,
+    tious: Annotated[list[float] | None, Parameter(negative=(), consume_multiple=True)] = None,
+    reading: Literal["correct", "official"] = "correct",
+    out: Path | None = None,
+    device: str = "auto",
+    precision: Literal["auto", "fp32", "bf16"] = "fp32",
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
+    """Score a model, or a file of detections, by mean average precision.
+
+    Of a model that was trained here, the data are those of its own experiment unless others are named.
+
+    Examples: `untrimmed evaluate runs/tug`;
+    `untrimmed evaluate --detections found.csv --annotations thumos14.json --subset test`
+
+    Parameters
+    ----------
+    model
+        The folder of a run, its `best` folder, or any other model folder.
+    detections
+        Detections to score, instead of a model: CSV (also .csv.gz) or ActivityNet-style JSON.
+    annotations
+        The truth, ActivityNet-style JSON.
+    features
+        Features of the videos; several for several streams.
+    subset
+        Subset to evaluate on; may be given several times.
+    tious
+        Overlaps from which a detection counts as right, .3 to .7 where not said.
+    reading
+        `official` scores labels that are absent from the truth as the official code does, by a fault.
+    out
+        File to write the detections to, CSV or JSON.
+    device
+        Where the model runs: auto, cpu, cuda or mps.
+    precision
+        Precision that the model computes in.
+    json
+        Print the scores as JSON.
+    """
+    if (model is None) == (detections is None):
+        raise ConfigError("name either a model folder or --detections FILE, to say what is evaluated")
+    if detections is not None:
+        score = _score_file(detections, annotations, subset, tious, reading)
+        title = str(detections)
+    else:
+        assert model is not None
+        score = _score_model(model, annotations, features, subset, tious, reading, out, device, precision)
+        title = str(model)
+    if json:
+        show_json(score.as_dict())
+    else:
+        show_score(f"{title}: average precision by tIoU, %", score)
+
+
+def _score_file(
+    detections: Path,
+    annotations: Path | None,
+    subset: list[str] | None,
+    tious: list[float] | None,
+    reading: Literal["correct", "official"],
+) -> MeanAP:
+    if annotations is None:
+        raise ConfigError("--annotations FILE is missing: the truth that the detections are scored against")
+    truth = read_annotations(annotations)
+    truth = truth if subset is None else truth.of_subsets(subset)
+    found = read_detections(detections, truth.labels)
+    return mean_average_precision(truth, found, tious or (0.3, 0.4, 0.5, 0.6, 0.7), reading=reading)
+
+
+def _score_model(
+    model: Path,
+    annotations: Path | None,
+    features: list[Path] | None,
+    subset: list[str] | None,
+    tious: list[float] | None,
+    reading: Literal["correct", "official"],
+    out: Path | None,
+    device: str,
+    precision: Literal["auto", "fp32", "bf16"],
+) -> MeanAP:
+    # Imported here, since they bring in torch: a file of detections is scored without it.
+    from untrimmed.cli.console import with_progress  # noqa: PLC0415
+    from untrimmed.detection.localizer import Localizer  # noqa: PLC0415
+    from untrimmed.experiment.evaluation import (  # noqa: PLC0415
+        detect_all,
+        evaluation_data,
+        refuse_unknown_labels,
+    )
+
+    localizer = Localizer.load(model, device=device, precision=precision)
+    data = evaluation_data(model, localizer, annotations=annotations, features=features, subsets=subset)
+    refuse_unknown_labels(localizer, data.truth)
+    found = {
+        each.video_id: each
+        for each in with_progress(detect_all(localizer, data.truth, data.inputs), "detecting", len(data.truth))
+    }
+    if out is not None:
+        write_detections(found.values(), out)
+    return mean_average_precision(data.truth, found, tious or data.tious, reading=reading)

@@ -1,0 +1,39 @@
+"""`untrimmed import-official`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from untrimmed import official
+from untrimmed.cli.console import say
+from untrimmed.data.formats.activitynet import read_annotations
+from untrimmed.errors import ConfigError
+from untrimmed.experiment.config import read_yaml
+
+
+def import_official(checkpoint: Path, config: Path, /, *, out: Path, annotations: Path | None = None) -> None:
+    """Make a model folder of an official ActionFormer checkpoint.
+
+    Its results are the official code's, to rounding. Nothing in the checkpoint is run: a file that holds more than
+    tensors and plain values is refused.
+
+    Example: `untrimmed import-official epoch_035.pth.tar thumos_i3d.yaml --out models/thumos14`
+
+    Parameters
+    ----------
+    checkpoint
+        A `.pth.tar` file as the official trainer writes it; its averaged weights are taken.
+    config
+        The official YAML file that it was trained with.
+    out
+        The model folder to write.
+    annotations
+        Annotation file to take the names of the classes from; without one they are called "class 0" and so on.
+    """
+    if (out / "config.yaml").exists():
+        raise ConfigError(f"{out}: holds a model already; choose another --out")
+    labels = None if annotations is None else read_annotations(annotations).labels
+    localizer = official.localizer(read_yaml(config), official.read_checkpoint(checkpoint), labels)
+    localizer.save(out)
+    parameters = sum(parameter.numel() for parameter in localizer.model.parameters())
+    say(f"{out}: {len(localizer.labels)} classes, {parameters / 1e6:.2f} M parameters")

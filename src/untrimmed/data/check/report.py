@@ -1,0 +1,88 @@
+"""What a check finds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is wrong (`error`: training would fail or be useless) or that one should know (`warning`)."""
+
+    severity: Severity
+    place: str
+    """A video, a subset, a label, a folder."""
+    message: str
+    videos: tuple[str, ...] = ()
+    """All videos that it is about, where there are several."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as what can be written as JSON."""
+        return {"place": self.place, "message": self.message, "videos": list(self.videos)}
+
+
+@dataclass(frozen=True, slots=True)
+class ClassCount:
+    """One row of the table of classes."""
+
+    label: str
+    instances: Mapping[str, int]
+    """How many instances the videos of each role have."""
+    uncovered: int | None = None
+    """How many training instances no moment is trained on; `None` if that was not asked for."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as what can be written as JSON."""
+        return {"label": self.label, "instances": dict(self.instances), "uncovered": self.uncovered}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All findings, how many videos each role has, and the table of classes in the order of their numbers."""
+
+    findings: tuple[Finding, ...]
+    videos: Mapping[str, int]
+    classes: tuple[ClassCount, ...]
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """Findings that have to be mended before training."""
+        return tuple(finding for finding in self.findings if finding.severity == "error")
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """Findings that one can train with."""
+        return tuple(finding for finding in self.findings if finding.severity == "warning")
+
+    @property
+    def ok(self) -> bool:
+        """Whether there are no errors."""
+        return not self.errors
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as what can be written as JSON."""
+        return {
+            "ok": self.ok,
+            "videos": dict(self.videos),
+            "errors": [finding.as_dict() for finding in self.errors],
+            "warnings": [finding.as_dict() for finding in self.warnings],
+            "classes": [row.as_dict() for row in self.classes],
+        }
+
+
+def some(names: Iterable[str], most: int = 3) -> str:
+    """Return names as a phrase: all of a few, else the first and how many more."""
+    every = list(names)
+    more = f" and {len(every) - most} more" if len(every) > most else ""
+    return f"{', '.join(every[:most])}{more}"
+
+
+def count(number: int, thing: str) -> str:
+    """Return a number and a noun, in the plural unless it is one: `1 video`, `1,214 instances`, `2 classes`."""
+    if number == 1:
+        return f"1 {thing}"
+    return f"{number:,} {thing}{'es' if thing.endswith('s') else 's'}"

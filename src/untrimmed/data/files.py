@@ -1,0 +1,30 @@
+"""Writing files so that they are never half written."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+
+def write_atomically(path: str | Path, content: str | bytes) -> None:
+    """Write a file beside its place and rename it: whoever looks finds the old file or the whole new one.
+
+    Parent folders are created, text is written as UTF-8. A process that is killed meanwhile can leave a file named
+    `.*.unfinished`, which may be deleted.
+
+    Raises:
+        OSError: if the folder or the file cannot be written; a file that was there before is then unchanged.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{secrets.token_hex(8)}.unfinished")
+    try:
+        with unfinished.open("xb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())  # else a crash of the machine could leave the new name with no content
+        unfinished.replace(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,205 @@
+"""A trained model with everything that is needed to go from features to actions in seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from untrimmed import segments as geometry
+from untrimmed.data.detections import Detections
+from untrimmed.data.features import read_feature_file
+from untrimmed.data.inputs import InputConfig
+from untrimmed.detection.config import DetectionConfig
+from untrimmed.detection.decode import decode
+from untrimmed.detection.model_folder import LocalizerConfig, read_model_folder, write_model_folder
+from untrimmed.detection.suppression import Candidates, suppress
+from untrimmed.detection.voting import vote
+from untrimmed.errors import FeatureError
+from untrimmed.model.batching import pad
+from untrimmed.model.devices import Precision, autocast, pick_device
+from untrimmed.model.moments import level_lengths
+from untrimmed.model.network import ActionFormer
+from untrimmed.time_grid import TimeGrid
+
+LOOK_AHEAD = 8
+"""Batches that `detect_many` reads ahead, to put recordings of similar length together."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One recording to detect in.
+
+    Attributes:
+        array: `[T, D]` features or, for a model of raw signals, `[samples, channels]`.
+        id: its name.
+        duration: in seconds; where it is not known, detections end at the end of the last clip.
+        rate: frames per second, for a model whose training videos had each their own.
+    """
+
+    array: NDArray[Any]
+    id: str = ""
+    duration: float | None = None
+    rate: float | None = None
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    id: str
+    features: NDArray[np.float32]
+    grid: TimeGrid
+    duration: float
+
+
+@dataclass(frozen=True)
+class Localizer:
+    """What a user loads: weights, classes, time grid and detection settings.
+
+        >>> localizer = Localizer.load("runs/timed_up_and_go")
+        >>> for detection in localizer.detect("features/s01_01.npy"):
+        ...     print(detection)
+
+    Attributes:
+        model: in eval mode, on the device that it runs on.
+        labels: the classes, in the order of their numbers.
+        inputs: how an array becomes features on a time grid.
+        detection: decoding and suppression.
+        extractor: name and fingerprint of the backbone that made the features, where known.
+        precision: `bf16` computes in it; `auto` does where the processor does so natively.
+    """
+
+    model: ActionFormer
+    labels: tuple[str, ...]
+    inputs: InputConfig
+    detection: DetectionConfig = field(default_factory=DetectionConfig)
+    extractor: str | None = None
+    precision: Precision = "fp32"
+
+    @classmethod
+    def load(cls, folder: str | Path, *, device: str = "auto", precision: Precision = "fp32") -> Localizer:
+        """Load a model folder: `config.yaml` and `model.safetensors`.
+
+        Args:
+            folder: of a finished or running training, or what `save` wrote.
+            device: `auto` is the first of cuda, mps and cpu that is there.
+            precision: see the class.
+
+        Raises:
+            ModelError: if the folder is not a model folder, or its files are damaged or do not fit each other.
+        """
+        config, model = read_model_folder(Path(folder))
+        model.to(pick_device(device))
+        return cls(model, config.labels, config.inputs, config.detection, config.extractor, precision)
+
+    @property
+    def config(self) -> LocalizerConfig:
+        """Everything about it but the weights."""
+        return LocalizerConfig(
+            labels=self.labels,
+            model=self.model.config,
+            inputs=self.inputs,
+            detection=self.detection,
+            extractor=self.extractor,
+        )
+
+    def save(self, folder: str | Path) -> None:
+        """Write a model folder, each file beside its place and then renamed."""
+        write_model_folder(Path(folder), self.config, self.model.state_dict())
+
+    def with_settings(self, **settings: Any) -> Localizer:
+        """Return the same localizer with other detection settings, such as `max_detections=20`."""
+        return replace(self, detection=replace(self.detection, **settings))
+
+    def detect(
+        self,
+        recording: Recording | NDArray[Any] | str | Path,
+        *,
+        duration: float | None = None,
+        rate: float | None = None,
+    ) -> Detections:
+        """Detect actions in one recording.
+
+        Args:
+            recording: an array `[T, D]`, the path of a feature file, or either with its facts as a `Recording`.
+            duration: in seconds; detections are clipped to it.
+            rate: frames per second, for a model whose training videos had each their own.
+
+        Raises:
+            FeatureError: if the features have another dimension than the model takes, or are empty or not finite.
+        """
+        known = _as_recording(recording)
+        known = replace(
+            known,
+            duration=known.duration if duration is None else duration,
+            rate=known.rate if rate is None else rate,
+        )
+        return next(self.detect_many([known]))
+
+    def detect_many(
+        self, recordings: Iterable[Recording | NDArray[Any] | str | Path], *, batch_size: int = 8
+    ) -> Iterator[Detections]:
+        """Detect actions in many recordings, in their order; reads only a few batches ahead.
+
+        Recordings of similar length share a batch, and what is found does not depend on that.
+        """
+        prepared = (self._prepare(_as_recording(recording)) for recording in recordings)
+        while ahead := list(islice(prepared, batch_size * LOOK_AHEAD)):
+            found: dict[int, Detections] = {}
+            for batch in self._batches([len(video.features) for video in ahead], batch_size):
+                found.update(zip(batch, self._detect_batch([ahead[i] for i in batch]), strict=True))
+            yield from (found[i] for i in range(len(ahead)))
+
+    def _batches(self, lengths: list[int], batch_size: int) -> Iterator[list[int]]:
+        """Group videos of similar length; those that a model with official padding pads differently stay apart."""
+        config = self.model.config
+        by_length = sorted(range(len(lengths)), key=lengths.__getitem__)
+        exact = config.padding == "exact"
+        for _, group in groupby(by_length, key=lambda i: exact or config.padded_length(lengths[i])):
+            rest = iter(group)
+            while batch := list(islice(rest, batch_size)):
+                yield batch
+
+    def _prepare(self, recording: Recording) -> _Prepared:
+        name = recording.id or "recording"
+        array = self.inputs.features(recording.array, name)
+        if array.shape[1] != self.model.config.input_dim:
+            raise FeatureError(
+                f"{name}: the features have {array.shape[1]} dimensions, but the model was trained on "
+                f"{self.model.config.input_dim}. Use features of the same extractor, [T, D]"
+            )
+        grid = self.inputs.grid(recording.rate, len(recording.array), name)
+        duration = grid.end(len(array)) if recording.duration is None else recording.duration
+        return _Prepared(recording.id, array, grid, duration)
+
+    @torch.inference_mode()
+    def _detect_batch(self, batch: list[_Prepared]) -> list[Detections]:
+        device = next(self.model.parameters()).device
+        features, valid = pad([torch.from_numpy(p.features) for p in batch], self.model.config)
+        with autocast(device, self.precision):
+            predictions = self.model(features.to(device), valid.to(device))
+        lengths = level_lengths(features.shape[1], self.model.config.strides)
+        candidates = decode(predictions, lengths, self.detection).to_host()
+        return [self._finish(one, prepared) for one, prepared in zip(candidates, batch, strict=True)]
+
+    def _finish(self, candidates: Candidates, video: _Prepared) -> Detections:
+        kept = suppress(candidates, self.detection)
+        segments = kept.segments
+        if self.detection.voting_tiou is not None and len(kept):
+            segments = vote(segments, candidates, self.detection.voting_tiou)
+        seconds = geometry.clip(video.grid.to_seconds(segments.astype(np.float64)), video.duration)
+        return Detections(video.id, seconds, kept.scores.astype(np.float64), kept.labels, self.labels)
+
+
+def _as_recording(recording: Recording | NDArray[Any] | str | Path) -> Recording:
+    if isinstance(recording, Recording):
+        return recording
+    if isinstance(recording, (str, Path)):
+        path = Path(recording)
+        return Recording(read_feature_file(path), id=path.stem)
+    return Recording(np.asarray(recording))

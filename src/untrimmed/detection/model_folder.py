@@ -1,0 +1,100 @@
+"""A trained model on disk: `config.yaml`, which a person can read, and `model.safetensors`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import safetensors
+import safetensors.torch
+import yaml
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+
+import untrimmed
+from untrimmed.data.files import write_atomically
+from untrimmed.data.inputs import InputConfig
+from untrimmed.detection.config import DetectionConfig
+from untrimmed.errors import ConfigError, ModelError
+from untrimmed.model.config import ModelConfig
+from untrimmed.model.network import ActionFormer
+from untrimmed.settings import dump, parse
+
+CONFIG, WEIGHTS = "config.yaml", "model.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class LocalizerConfig:
+    """Everything about a localizer but its weights."""
+
+    labels: tuple[str, ...]
+    """The classes, in the order of their numbers."""
+    model: ModelConfig
+    inputs: InputConfig = Field(default_factory=InputConfig)
+    detection: DetectionConfig = Field(default_factory=DetectionConfig)
+    extractor: str | None = None
+    """Name and fingerprint of the backbone that made the features, where known."""
+    untrimmed: str = untrimmed.__version__
+    """Version that wrote it."""
+    format: Literal[1] = 1
+
+    def __post_init__(self) -> None:
+        if self.model.input_dims is None or self.model.num_classes is None:
+            raise ValueError("model.input_dims and model.num_classes have to be there")
+        if self.model.num_classes != len(self.labels):
+            raise ValueError(
+                f"labels names {len(self.labels)} classes, but model.num_classes is {self.model.num_classes}"
+            )
+
+
+def write_model_folder(folder: Path, config: LocalizerConfig, weights: Mapping[str, Tensor]) -> None:
+    """Write a model folder; each file is written beside its place and renamed, the weights first."""
+    tensors = {name: tensor.detach().contiguous() for name, tensor in weights.items()}
+    write_atomically(folder / WEIGHTS, safetensors.torch.save(tensors))
+    write_atomically(folder / CONFIG, yaml.safe_dump(dump(config), sort_keys=False, allow_unicode=True))
+
+
+def read_model_folder(folder: Path) -> tuple[LocalizerConfig, ActionFormer]:
+    """Read a model folder; the model is in eval mode, on the CPU.
+
+    Raises:
+        ModelError: if the folder is not a model folder, or its files are damaged or do not fit each other.
+    """
+    for name in (CONFIG, WEIGHTS):
+        if not (folder / name).is_file():
+            found = f"has no {name}" if folder.is_dir() else "is not there"
+            raise ModelError(
+                f"{folder}: {found}, but a model folder holds {CONFIG} and {WEIGHTS}. "
+                "Give the folder that `untrimmed train --out` wrote"
+            )
+    path = folder / CONFIG
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if not isinstance(values, dict):
+            raise ModelError(f"{path}: expected keys such as 'labels' and 'model', but found {type(values).__name__}")
+        config = parse(LocalizerConfig, values, str(path))
+    except (yaml.YAMLError, UnicodeDecodeError, ConfigError) as error:
+        raise ModelError(str(error) if isinstance(error, ConfigError) else f"{path}: not YAML: {error}") from error
+    return config, _build(folder / WEIGHTS, config.model)
+
+
+def _build(path: Path, config: ModelConfig) -> ActionFormer:
+    try:
+        weights = safetensors.torch.load_file(path)
+    except (safetensors.SafetensorError, OSError) as error:
+        raise ModelError(
+            f"{path}: cannot be read as safetensors ({error}). Is it damaged? Train or copy it again"
+        ) from error
+    model = ActionFormer(config)
+    ours = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    if ours != found:
+        odd = sorted(set(ours.items()) ^ set(found.items()))[0][0]
+        raise ModelError(
+            f"{path}: does not fit {CONFIG} beside it: {odd} is {found.get(odd, 'missing')}, but the configuration "
+            f"makes it {ours.get(odd, 'no part of the model')}. Were the two files copied from different runs?"
+        )
+    model.load_state_dict(weights)
+    return model.eval()

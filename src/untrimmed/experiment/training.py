@@ -1,0 +1,86 @@
+"""Training from a configuration into a run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from untrimmed.data.dataset import TrainingVideos
+from untrimmed.detection.localizer import Localizer
+from untrimmed.errors import ConfigError
+from untrimmed.experiment.config import ExperimentConfig
+from untrimmed.experiment.data import Data, open_data
+from untrimmed.experiment.evaluation import evaluate
+from untrimmed.experiment.run_folder import RunFolder, begin, restore
+from untrimmed.learning.trainer import Trainer, Watcher, make_fabric
+from untrimmed.model.network import ActionFormer
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run came to: its folder, the epoch that it ended with, and average mAP, last and best, if validated."""
+
+    folder: Path
+    epochs: int
+    last: float | None
+    best: float | None
+    best_epoch: int
+
+
+def train(config: ExperimentConfig, out: Path, *, resume: bool = False, watchers: Sequence[Watcher] = ()) -> Trained:
+    """Train a model, and keep it and all about the run in `out` (see `run_folder`).
+
+    Nothing is written before the data have been opened and every training video has been found.
+
+    Args:
+        config: the experiment.
+        out: a folder that is not there yet, or that of a run to go on with.
+        resume: go on with the run in `out`, from where it was interrupted.
+        watchers: are told how it goes on.
+
+    Raises:
+        ConfigError: if the configuration does not fit the data, or `out` is taken.
+        DataError: if annotations or features cannot be used.
+        Interrupted: after Ctrl-C; the run has been saved.
+    """
+    data = open_data(config.data)
+    try:
+        dims = data.inputs.dimensions
+        model_config = config.model.for_data(dims if len(dims) > 1 else dims[0], len(data.annotations.labels))
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    videos = TrainingVideos(data.train, data.inputs, config.training.crop)
+    go_on = begin(out, config, resume=resume)
+    fabric = make_fabric(config.training)
+    fabric.launch()
+    torch.manual_seed(config.training.seed)
+    blank = Localizer(ActionFormer(model_config), data.annotations.labels, data.inputs.config, config.detection)
+    trainer = Trainer(
+        fabric,
+        blank.model,
+        videos,
+        config.training,
+        validate=_validation(blank, data, config),
+        watchers=[RunFolder(out, blank.config), *watchers],
+    )
+    if go_on:
+        restore(out, trainer)
+    trainer.fit()
+    progress = trainer.progress
+    scores = [row["mAP"] for row in progress.history if "mAP" in row]
+    return Trained(out, progress.epoch, scores[-1] if scores else None, progress.best, progress.best_epoch)
+
+
+def _validation(localizer: Localizer, data: Data, config: ExperimentConfig) -> Callable[[ActionFormer], float] | None:
+    truth = data.validate
+    if truth is None:
+        return None
+
+    def validate(model: ActionFormer) -> float:
+        now = replace(localizer, model=model)
+        return evaluate(now, truth, data.inputs, config.evaluation.tious).average
+
+    return validate

@@ -1,0 +1,72 @@
+"""Batches of tensors, read ahead of the training step."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from untrimmed.data.dataset import Crop, Sample, TrainingVideos
+from untrimmed.model.batching import pad
+from untrimmed.model.config import ModelConfig
+
+
+@dataclass
+class Batch:
+    """What one step trains on: features `[B, T, D]`, valid `[B, T]`; per video segments `[n, 2]` and labels `[n]`."""
+
+    features: Tensor
+    valid: Tensor
+    segments: list[Tensor]
+    labels: list[Tensor]
+
+    def to(self, device: torch.device) -> Batch:
+        """Move it to a device."""
+        return replace(
+            self,
+            features=self.features.to(device, non_blocking=True),
+            valid=self.valid.to(device, non_blocking=True),
+            segments=[x.to(device, non_blocking=True) for x in self.segments],
+            labels=[x.to(device, non_blocking=True) for x in self.labels],
+        )
+
+
+def collate(samples: Sequence[Sample], config: ModelConfig) -> Batch:
+    """Make one batch of samples, padded to the longest or a little more; see `pad`."""
+    features, valid = pad([torch.from_numpy(sample.features) for sample in samples], config, rounded=True)
+    return Batch(
+        features,
+        valid,
+        [torch.from_numpy(sample.segments).float() for sample in samples],
+        [torch.from_numpy(sample.labels) for sample in samples],
+    )
+
+
+def read_ahead(
+    videos: TrainingVideos, plan: Sequence[Sequence[Crop]], config: ModelConfig, *, workers: int
+) -> Iterator[Batch]:
+    """Read the batches of a plan in its order, `workers` threads always at two batches each ahead.
+
+    Threads suffice, since reading, copying and windowing release the interpreter's lock; an error of theirs, such as an
+    unreadable file, is raised here.
+    """
+
+    def load(crops: Sequence[Crop]) -> Batch:
+        return collate([videos.sample(crop) for crop in crops], config)
+
+    with ThreadPoolExecutor(workers, thread_name_prefix="read-ahead") as pool:
+        waiting: deque[Future[Batch]] = deque()
+        try:
+            for crops in plan:
+                waiting.append(pool.submit(load, crops))
+                if len(waiting) > 2 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

@@ -1,0 +1,281 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict
+from types import FrameType
+from typing import Any, Protocol, cast
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from untrimmed.data.dataset import TrainingVideos
+from untrimmed.learning.config import TrainingConfig
+from untrimmed.learning.criterion import Criterion
+from untrimmed.learning.ema import WeightAverage
+from untrimmed.learning.loader import Batch, read_ahead
+from untrimmed.learning.progress import Progress
+from untrimmed.learning.schedule import build_optimiser, learning_rate
+from untrimmed.model.devices import computes_in_bf16
+from untrimmed.model.network import ActionFormer
+
+
+class Interrupted(Exception):  # noqa: N818  (not an error: the run was asked to stop, and has been saved)
+    """The run was asked to stop by Ctrl-C or a signal, and has been saved."""
+
+
+class Watcher(Protocol):
+    """What wants to know how a run goes on: it saves, logs and shows."""
+
+    def on_step(self, trainer: Trainer) -> None:
+        """After an optimiser step."""
+
+    def on_epoch(self, trainer: Trainer, row: Mapping[str, float], *, best: bool) -> None:
+        """After an epoch: its row of figures, and whether it has been the best so far."""
+
+    def on_interrupt(self, trainer: Trainer) -> None:
+        """Between two steps, when the run has been asked to stop."""
+
+
+def make_fabric(config: TrainingConfig) -> Fabric:
+    """Set up devices and precision."""
+    fabric = Fabric(accelerator=config.accelerator, devices=config.devices)
+    wants = config.precision == "bf16" or (config.precision == "auto" and computes_in_bf16(fabric.device))
+    return Fabric(
+        accelerator=config.accelerator, devices=config.devices, precision="bf16-mixed" if wants else "32-true"
+    )
+
+
+class _Losses(nn.Module):
+    """Network and criterion as the one module that fabric wraps: a batch to `[3]`, total and its two parts."""
+
+    def __init__(self, model: ActionFormer, criterion: Criterion) -> None:
+        super().__init__()
+        self.model = model
+        self.criterion = criterion
+
+    def forward(self, batch: Batch) -> Tensor:
+        predictions = self.model(batch.features, batch.valid)
+        with torch.autocast(batch.features.device.type, enabled=False):
+            losses = self.criterion(predictions, batch.segments, batch.labels)
+        return torch.stack([losses.total, losses.classification, losses.regression])
+
+
+class Trainer:
+    """Trains a model; holds all that changes on the way.
+
+    Args:
+        fabric: devices, precision and processes, already launched.
+        model: on any device; moved to fabric's.
+        videos: what is trained on.
+        config: the settings.
+        validate: average mAP of the model, which is in eval mode with its averaged weights; `None` for no validation.
+        watchers: told after each step and epoch.
+    """
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        model: ActionFormer,
+        videos: TrainingVideos,
+        config: TrainingConfig,
+        *,
+        validate: Callable[[ActionFormer], float] | None,
+        watchers: Sequence[Watcher] = (),
+    ) -> None:
+        self.fabric = fabric
+        self.videos = videos
+        self.config = config
+        self.validate = validate
+        self.watchers = watchers
+        optimiser = build_optimiser(model, config.optimiser)
+        self.model = model
+        self.criterion = Criterion(
+            config.target,
+            processes=fabric.world_size,
+            total_count=lambda count: cast("Tensor", fabric.all_reduce(count, reduce_op="sum")),
+        )
+        self.losses, self.optimiser = fabric.setup(_Losses(model, self.criterion), optimiser)
+        decay = config.optimiser.ema_decay
+        self.average = None if decay is None else WeightAverage(model, decay, warmup=config.optimiser.ema_warmup)
+        self.progress = Progress()
+        self.batches = len(videos.epoch(0, batch_size=self._global_batch, seed=config.seed))
+        self._sums = torch.zeros(3, device=fabric.device)
+        self._asked_to_stop = False
+
+    @property
+    def _global_batch(self) -> int:
+        return self.config.batch_size * self.fabric.world_size
+
+    @property
+    def steps_in_epoch(self) -> int:
+        """Optimiser steps in an epoch."""
+        return -(-self.batches // self.config.accumulate)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done, or patience has run out."""
+        patience = self.config.patience
+        worn_out = patience is not None and self.progress.worse >= patience
+        return self.progress.epoch >= self.config.total_epochs or worn_out
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Context in which the model has the weights that are validated and saved: their average, if there is one."""
+        return nullcontext() if self.average is None else self.average.swapped_in()
+
+    def mean_losses(self) -> dict[str, float]:
+        """Mean over the finished batches of the epoch that is going on."""
+        means = (self._sums / max(self.progress.batch, 1)).tolist()
+        return dict(zip(("loss", "classification_loss", "regression_loss"), means, strict=True))
+
+    def fit(self) -> None:
+        """Train to the end, from wherever the run stands.
+
+        Raises:
+            Interrupted: after Ctrl-C or SIGTERM, at the end of the step and saved. A second Ctrl-C stops at once.
+            FeatureError: if features cannot be read; what was saved before is untouched.
+        """
+        with self._signals():
+            while not self.finished:
+                self._epoch()
+
+    def _epoch(self) -> None:
+        progress, config = self.progress, self.config
+        plan = videos_of_rank(
+            self.videos.epoch(progress.epoch, batch_size=self._global_batch, seed=config.seed), self.fabric
+        )
+        started = time.perf_counter()
+        rest = read_ahead(self.videos, plan[progress.batch :], self.model.config, workers=config.workers)
+        self.losses.train()
+        self.optimiser.zero_grad()
+        for batch in rest:
+            progress.batch += 1
+            last = progress.batch % config.accumulate == 0 or progress.batch == len(plan)
+            self._batch(batch.to(self.fabric.device), step=last)
+            if last and self._asked_to_stop:
+                for watcher in self.watchers:
+                    watcher.on_interrupt(self)
+                raise Interrupted
+        self._finish_epoch(time.perf_counter() - started)
+
+    def _batch(self, batch: Batch, *, step: bool) -> None:
+        progress, config = self.progress, self.config
+        torch.manual_seed(draw_seed(config.seed, progress.epoch, progress.batch, self.fabric.global_rank))
+        with self.fabric.no_backward_sync(self.losses, enabled=not step):
+            losses = self.losses(batch)
+            self.fabric.backward(losses[0] / config.accumulate)
+        # Added up on the device: asking for a number would make it wait at every step.
+        self._sums += losses.detach()
+        if not step:
+            return
+        rate = learning_rate(
+            config.optimiser,
+            progress.step,
+            warmup=config.warmup_epochs * self.steps_in_epoch,
+            total=config.total_epochs * self.steps_in_epoch,
+            epoch=self.steps_in_epoch,
+        )
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        if config.optimiser.clip_norm is not None:
+            self.fabric.clip_gradients(
+                self.losses, self.optimiser, max_norm=config.optimiser.clip_norm, error_if_nonfinite=False
+            )
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+        if self.average is not None:
+            self.average.update()
+        progress.step += 1
+        for watcher in self.watchers:
+            watcher.on_step(self)
+
+    def _finish_epoch(self, seconds: float) -> None:
+        progress, config = self.progress, self.config
+        row = {"epoch": progress.epoch + 1.0, "step": float(progress.step)}
+        row |= self.mean_losses()
+        row |= {"learning_rate": float(self.optimiser.param_groups[0]["lr"]), "seconds": seconds}
+        progress.epoch += 1
+        progress.batch = 0
+        self._sums.zero_()
+        best = False
+        due = progress.epoch % config.validate_every == 0 or progress.epoch == config.total_epochs
+        if self.validate is not None and due:
+            score = self._validation()
+            row["mAP"] = score
+            best = progress.best is None or score > progress.best
+            if best:
+                progress.best, progress.best_epoch = score, progress.epoch
+            progress.worse = 0 if best else progress.worse + 1
+        progress.history.append(row)
+        for watcher in self.watchers:
+            watcher.on_epoch(self, row, best=best)
+
+    def _validation(self) -> float:
+        assert self.validate is not None
+        self.model.eval()
+        with self.averaged():
+            score = self.validate(self.model) if self.fabric.is_global_zero else 0.0
+        return float(self.fabric.broadcast(score))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that changes in training."""
+        return {
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "criterion": self.criterion.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
+            "sums": self._sums.clone(),
+            "progress": asdict(self.progress),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from where `state_dict` was taken."""
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.criterion.load_state_dict(state["criterion"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+        self._sums.copy_(state["sums"])
+        self.progress = Progress(**state["progress"])
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Ask the run to stop at the first Ctrl-C or SIGTERM, between two steps; stop at once at the second."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def ask(number: int, frame: FrameType | None) -> None:
+            if self._asked_to_stop:
+                raise KeyboardInterrupt
+            self._asked_to_stop = True
+
+        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def videos_of_rank(plan: list[list[Any]], fabric: Fabric) -> list[list[Any]]:
+    """Return this process's share of every batch; a batch too short for all is filled up from the plan's start."""
+    size, rank = fabric.world_size, fabric.global_rank
+    if size == 1:
+        return plan
+    spare = [crop for batch in plan for crop in batch]
+    return [(batch + spare)[rank : max(len(batch), size) : size] for batch in plan]
+
+
+def draw_seed(*numbers: int) -> int:
+    """Make one seed of several numbers, well mixed."""
+    mixed = 0
+    for number in numbers:
+        mixed = (mixed * 6364136223846793005 + number + 1442695040888963407) % 2**63
+    return mixed

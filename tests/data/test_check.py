@@ -1,0 +1,351 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from untrimmed.data.annotations import Annotations, Instance, Video
+from untrimmed.data.check import Finding, Report, check, uncovered
+from untrimmed.data.features import open_features
+from untrimmed.data.inputs import InputConfig, Inputs
+
+RANGES = [(0, 4), (4, 8), (8, 16), (16, 32), (32, 64), (64, 10000)]
+ROLES = {"training": ["train"], "validation": ["val"]}
+
+
+def moments_of(length: int) -> np.ndarray:
+    """The moments of the six official levels."""
+    levels = []
+    for i, (low, high) in enumerate(RANGES):
+        time = np.arange(0, length, 2**i)
+        levels.append(np.stack([time, *(np.full_like(time, x) for x in (low, high, 2**i))], axis=1))
+    return np.concatenate(levels).astype(np.float32)
+
+
+# Coverage
+
+
+def uncovered_one_by_one(segments: np.ndarray, length: int, moments: np.ndarray, radius: float | None) -> list[bool]:
+    def trains(moment: np.ndarray, segment: np.ndarray) -> bool:
+        (time, low, high, stride), (start, end) = moment.tolist(), segment.tolist()
+        near = radius is None or abs(time - (start + end) / 2) < radius * stride
+        return time < length and start < time < end and near and low <= max(time - start, end - time) <= high
+
+    return [not any(trains(moment, segment) for moment in moments) for segment in segments]
+
+
+@given(
+    segments=st.lists(st.tuples(st.integers(-8, 160), st.integers(-2, 200)), max_size=6),
+    length=st.integers(1, 40),
+    radius=st.sampled_from([None, 0.5, 1.5]),
+    padding=st.integers(0, 5),
+)
+def test_uncovered_is_what_a_loop_finds(
+    segments: list[tuple[int, int]], length: int, radius: float | None, padding: int
+) -> None:
+    # Quarters of a cell, so that many a distance lies exactly at the end of a range.
+    array = np.array([(start / 4, (start + long) / 4) for start, long in segments]).reshape(-1, 2)
+    moments = moments_of(length + padding)
+    mask = uncovered(array, length, moments, radius)
+    assert mask.dtype == np.bool_
+    assert mask.tolist() == uncovered_one_by_one(array, length, moments, radius)
+
+
+def test_uncovered_in_parts_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(0)
+    starts = random.uniform(0, 500, 200)
+    segments = np.stack([starts, starts + random.uniform(0, 5, 200)], axis=1)
+    whole = uncovered(segments, 500, moments_of(500), 1.5)
+    monkeypatch.setattr("untrimmed.data.check.coverage._PAIRS_AT_ONCE", 3000)
+    np.testing.assert_array_equal(uncovered(segments, 500, moments_of(500), 1.5), whole)
+    assert 0 < whole.sum() < 200
+
+
+@pytest.mark.parametrize(("length", "expected"), [(0.2, 0.8), (0.6, 0.4), (0.9, 0.1), (1.1, 0.0)])
+def test_actions_shorter_than_a_clip(length: float, expected: float) -> None:
+    """Of instances as long as this part of a clip, those that fall between two clips have no moment."""
+    starts = np.random.default_rng(0).uniform(10, 90, 2000)
+    mask = uncovered(np.stack([starts, starts + length], axis=1), 100, moments_of(100), 1.5)
+    assert mask.mean() == pytest.approx(expected, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("segment", "radius", "expected"),
+    [
+        ((0, 1), None, True),  # strictly inside: neither moment 0 nor moment 1
+        ((0.5, 1.5), None, False),
+        ((0, 8), None, False),  # at its middle both distances are 4, the end of the first range
+        ((70, 80), None, True),  # after the last moment
+    ],
+)
+def test_uncovered_at_ends(segment: tuple[float, float], radius: float | None, expected: bool) -> None:
+    assert uncovered(np.array([segment]), 64, moments_of(64)[:64], radius).tolist() == [expected]
+
+
+def test_nothing_is_covered_by_no_moments() -> None:
+    assert uncovered(np.array([[0.0, 9.0]]), 5, np.zeros((0, 4)), 1.5).tolist() == [True]
+    assert uncovered(np.zeros((0, 2)), 5, moments_of(5), 1.5).shape == (0,)
+
+
+# A whole data set
+
+
+class DataSet:
+    """Two training and two validation videos of 10 s at 10 frames/s, features of stride 2 and window 4."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        walk, run = Instance(1.0, 3.0, "walk"), Instance(4.0, 8.0, "run")
+        names = {"a": "train", "b": "train", "c": "val", "d": "val"}
+        self.videos = {id_: Video(id_, 10.0, subset, 10.0, (walk, run)) for id_, subset in names.items()}
+        for id_ in names:
+            self.write(id_, np.ones((49, 3)))
+
+    def write(self, id_: str, array: np.ndarray) -> None:
+        np.save(self.folder / f"{id_}.npy", array)
+
+    def change(self, id_: str, **values: Any) -> None:
+        self.videos[id_] = replace(self.videos[id_], **values)
+
+    def check(self, subsets: dict[str, list[str]] = ROLES, expected: int | None = None, **config: Any) -> Report:
+        labels = sorted({i.label for video in self.videos.values() for i in video.instances})
+        annotations = Annotations(self.videos, tuple(labels), "labels.json")
+        inputs = Inputs(open_features(self.folder), InputConfig(**{"stride": 2, "window": 4, **config}), expected)
+        return check(annotations, inputs, subsets, moments_of=moments_of, radius=1.5)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> DataSet:
+    return DataSet(tmp_path)
+
+
+def only(findings: Sequence[Finding]) -> Finding:
+    assert len(findings) == 1, findings
+    return findings[0]
+
+
+def test_nothing_is_wrong(data: DataSet) -> None:
+    report = data.check(expected=3)
+    assert report.ok
+    assert report.findings == ()
+    assert report.videos == {"training": 2, "validation": 2}
+    row = {"label": "run", "instances": {"training": 2, "validation": 2}, "uncovered": 0}
+    assert report.as_dict() == {
+        "ok": True,
+        "videos": {"training": 2, "validation": 2},
+        "errors": [],
+        "warnings": [],
+        "classes": [row, {**row, "label": "walk"}],
+    }
+
+
+def test_a_subset_that_matches_nothing(data: DataSet) -> None:
+    report = data.check({"training": ["trian"], "validation": ["VAL"]})
+    error = only(report.errors)
+    assert error.place == "training subsets"
+    assert "labels.json: no video is in subset 'trian'" in error.message
+    assert "Did you mean 'train'?" in error.message
+    assert not report.ok
+    assert report.videos == {"training": 0, "validation": 2}
+    assert "no subset is named" in only(data.check({"training": []}).errors).message
+
+
+def test_missing_features(data: DataSet) -> None:
+    (data.folder / "a.npy").unlink()
+    (data.folder / "d.npy").unlink()
+    error = only(data.check().errors)
+    assert error.place == str(data.folder)
+    assert error.message.startswith("2 of 4 videos without features: a, d.")
+    assert "there is no 'a.npy'" in error.message
+    assert error.videos == ("a", "d")
+
+
+def test_features_that_cannot_be_read(data: DataSet) -> None:
+    bad = np.ones((49, 3))
+    bad[7, 1] = np.nan
+    data.write("a", bad)
+    (data.folder / "b.npy").write_bytes(b"\x93NUMPY")
+    data.write("c", np.array([[{}]], dtype=object))
+    errors = data.check().errors
+    assert [error.place for error in errors] == ["a", "b", "c"]
+    assert "1 of 147 values are NaN or infinite" in errors[0].message
+    assert "cannot be read" in errors[1].message
+    assert "pickled" in errors[2].message
+
+
+def test_signals_shorter_than_a_window(data: DataSet) -> None:
+    data.write("a", np.ones((3, 3)))
+    errors = data.check(kind="signals", rate=4.9).errors
+    assert "3 samples, which is shorter than a window of 4" in errors[0].message
+
+
+def test_another_dimension_than_most(data: DataSet) -> None:
+    data.write("d", np.ones((3, 49)))
+    error = next(finding for finding in data.check().errors if finding.place == "feature dimension")
+    assert error.message == (
+        "1 of 4 videos with features of another dimension than the 3 that are usual: 'd' has 49. "
+        "They look stored as [D, T]: transpose them to [T, D]."
+    )
+    assert error.videos == ("d",)
+
+
+def test_another_dimension_than_expected(data: DataSet) -> None:
+    error = only(data.check(expected=2048).errors)
+    assert "4 of 4 videos with features of another dimension than the 2048 that are expected" in error.message
+    assert "'a' has 3, 'b' has 3, 'c' has 3 and 1 more" in error.message
+
+
+def test_features_that_end_too_early(data: DataSet) -> None:
+    data.write("a", np.ones((45, 3)))
+    data.write("b", np.ones((47, 3)))  # ends a window and a stride before its video, which is allowed
+    report = data.check()
+    warning = only(report.findings)
+    assert warning.severity == "warning"
+    assert "features of 1 of 4 videos end more than a window and a stride before or after" in warning.message
+    assert "those of 'a', which end at 9.20 s of 10.00 s" in warning.message
+    assert warning.videos == ("a",)
+
+
+def test_a_wrong_rate_is_an_error(data: DataSet) -> None:
+    report = data.check(rate=20.0)
+    error = next(finding for finding in report.errors if finding.place == "feature length")
+    assert "4 of 4 videos" in error.message
+    assert "typically they end at 0.5 of the duration. Correct inputs.stride or inputs.rate" in error.message
+
+
+def test_no_rate(data: DataSet) -> None:
+    data.change("a", rate=None)
+    data.change("b", rate=None)
+    error = only(data.check().errors)
+    assert error.message.startswith("2 of 4 videos without a time grid. video 'a': the frame rate is not known")
+    assert error.videos == ("a", "b")
+
+
+def test_labels(data: DataSet) -> None:
+    data.change("c", instances=(Instance(1, 3, "walks"), Instance(1, 3, "Walk"), Instance(4, 8, "fly")))
+    report = data.check()
+    unknown, similar = report.warnings
+    assert report.ok
+    assert unknown.place == "validation labels"
+    assert unknown.message == (
+        "3 labels without a training instance, so never found: "
+        "'walks' (1 instance), perhaps 'walk', 'Walk' (1 instance), perhaps 'walk', 'fly' (1 instance)"
+    )
+    assert "'Walk' (1 instance), 'walk' (3 instances)" in similar.message
+
+
+def test_segments(data: DataSet) -> None:
+    run = Instance(4, 8, "run")
+    odd = [
+        Instance(5, 3, "run"),
+        Instance(float("nan"), 3, "run"),
+        Instance(5, 5, "run"),
+        Instance(11, 12, "run"),
+        Instance(9, 10.25, "run"),
+        Instance(-0.5, 2, "run"),
+        Instance(9, 10.0005, "run"),
+    ]
+    data.change("c", instances=(*odd, run, run))
+    report = data.check()
+    error = only(report.errors)
+    assert error.place == "validation segments"
+    assert error.message == ("2 instances that end before they start, such as 'run' from 5 to 3 s in video 'c' of 10 s")
+    empty, outside, over, twice = report.warnings
+    assert "1 instance without length" in empty.message
+    assert "1 instance outside the duration" in outside.message
+    assert "2 instances over the end of their video, by up to 0.5 s, such as 'run' from -0.5 to 2 s" in over.message
+    assert "1 instance given more than once" in twice.message
+
+
+def test_videos_without_instances(data: DataSet) -> None:
+    data.change("a", instances=())
+    warning = only(data.check().findings)
+    assert warning.severity == "warning"
+    assert warning.message == "1 of 2 videos without instances: a"
+    data.change("b", instances=())
+    assert "none of the 2 videos has an instance" in only(data.check().errors).message
+
+
+def test_videos_in_both_roles(data: DataSet) -> None:
+    warning = only(data.check({"training": ["train"], "validation": ["train"]}).findings)
+    assert warning.place == "training and validation"
+    assert warning.message.startswith("2 videos in both: a, b.")
+
+
+def test_wrong_durations(data: DataSet) -> None:
+    data.change("a", duration=float("nan"))
+    error = only(data.check().errors)
+    assert error.message == "1 video with a duration like nan: a"
+
+
+def test_uncovered_instances(data: DataSet) -> None:
+    # Clips are 0.2 s apart, at 0.2, 0.4, ... s: the first of these has none inside.
+    data.change("a", instances=(Instance(1.01, 1.19, "walk"), Instance(4, 8, "run")))
+    report = data.check()
+    assert report.ok
+    assert "1 of 4 instances without a moment to be trained on: 'walk' 1 of 2" in only(report.warnings).message
+    assert {row.label: row.uncovered for row in report.classes} == {"run": 0, "walk": 1}
+    for id_ in "ab":
+        data.change(id_, instances=(Instance(1.01, 1.19, "walk"),))
+    assert "2 of 2 instances" in only(data.check().errors).message
+
+
+def test_without_moments_and_with_progress(data: DataSet) -> None:
+    seen: list[tuple[int, int]] = []
+    annotations = Annotations(data.videos, ("run", "walk"))
+    inputs = Inputs(open_features(data.folder), InputConfig(stride=2, window=4))
+    report = check(annotations, inputs, ROLES, progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert {row.uncovered for row in report.classes} == {None}
+
+
+def test_everything_wrong_at_once_can_be_written(data: DataSet) -> None:
+    for path in data.folder.iterdir():
+        path.unlink()
+    data.write("x", np.ones((3, 3)))
+    data.change("a", duration=0.0, instances=(Instance(3, 2, "Run"),))
+    report = data.check({"training": ["train", "no"], "validation": ["train", "val"]})
+    assert json.loads(json.dumps(report.as_dict()))["ok"] is False
+
+
+def test_check_needs_no_torch() -> None:
+    program = "import sys, untrimmed.data.check; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "count"),
+    [
+        ("timed_up_and_go", {"stride": 5, "window": 25}, 1338),
+        ("sbhar", {"stride": 25, "window": 50, "channels": (0, 1, 2)}, 1214),
+    ],
+)
+def test_shared_data_are_sound(shared: Path, name: str, config: dict[str, Any], count: int) -> None:
+    folder = shared / "data" / name
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not there")
+    videos = {}
+    for id_, content in json.loads((folder / "annotations.json").read_text())["database"].items():
+        instances = tuple(Instance(*map(float, i["segment"]), i["label"]) for i in content["annotations"])
+        videos[id_] = Video(id_, content["duration"], content["subset"], content["fps"], instances)
+    labels = tuple(sorted({i.label for video in videos.values() for i in video.instances}))
+    inputs = Inputs(open_features(folder / "signals.npz"), InputConfig(kind="signals", **config), 150)
+    folds = sorted({video.subset for video in videos.values()})
+    report = check(
+        Annotations(videos, labels),
+        inputs,
+        {"training": folds[1:], "validation": folds[:1]},
+        moments_of=moments_of,
+        radius=1.5,
+    )
+    assert report.ok
+    assert sum(sum(row.instances.values()) for row in report.classes) == count
