@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -47,13 +49,9 @@ def train(
         Print the result as JSON.
     """
     experiment = load_config(config, parse_options(settings))
-    try:
-        with TrainingBar() as shown:
-            trained = run(experiment, out, resume=resume, watchers=[shown])
-    except Interrupted:
-        again = " ".join(["untrimmed train", config, *settings, "--out", str(out), "--resume"])
-        print(f"\nstopped, and saved in {out}. To go on: {again}", file=sys.stderr)
-        sys.exit(130)
+    again = shlex.join(["untrimmed", "train", config, *settings, "--out", str(out), "--resume"])
+    with stop_politely(again, out), TrainingBar() as shown:
+        trained = run(experiment, out, resume=resume, watchers=[shown])
     if json:
         show_json(asdict(trained) | {"folder": str(out)})
     else:
@@ -69,6 +67,16 @@ def summary(trained: Trained) -> str:
             f"{100 * trained.best:.2f} at best (epoch {trained.best_epoch}, in {trained.folder / 'best'})"
         )
     return "\n".join(lines)
+
+
+@contextmanager
+def stop_politely(again: str, out: Path) -> Iterator[None]:
+    """Context that turns an interrupted run into a line that says how to go on, and exit code 130."""
+    try:
+        yield
+    except Interrupted:
+        print(f"\nuntrimmed: stopped, and saved in {out}. To go on: {again}", file=sys.stderr)
+        sys.exit(130)
 
 
 class TrainingBar:

@@ -69,13 +69,18 @@ class RunFolder:
             save_checkpoint(self.path / CHECKPOINT, trainer.state_dict())
 
 
+def is_run(path: Path) -> bool:
+    """Whether a run has begun in a folder."""
+    return (path / EXPERIMENT).is_file()
+
+
 def begin(path: Path, config: ExperimentConfig, *, resume: bool) -> bool:
     """Prepare a run's folder; returns whether there is a checkpoint to go on from.
 
     Raises:
         ConfigError: if the folder holds a run and `resume` is false, or was trained with another configuration.
     """
-    if not (path / EXPERIMENT).exists():
+    if not is_run(path):
         if resume:
             raise ConfigError(f"{path}: there is no run to resume; leave --resume out to start one")
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
