@@ -4,8 +4,8 @@
     python benchmarks/cross_validation.py sbhar --annotations annotations.json --features signals.npz
 
 Each run trains with the recipe's settings on four folds, and scores the model that `Localizer.load` gives by default on
-the fifth, which training does not see. Runs go side by side, one thread each; results are kept in `--results`, so that an
-interrupted benchmark goes on where it was.
+the fifth, which training does not see. Runs go side by side, one thread each; results are kept in `--results`, so
+that an interrupted benchmark goes on where it was.
 """
 
 from __future__ import annotations

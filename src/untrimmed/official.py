@@ -20,6 +20,7 @@ from untrimmed.errors import ConfigError, ModelError
 from untrimmed.model.checkpoint import load_checkpoint
 from untrimmed.model.config import ModelConfig
 from untrimmed.model.network import ActionFormer
+from untrimmed.settings import parse
 
 # Official names of tensors, as patterns, and ours; each is applied in turn to what the ones before have left.
 _RENAMED = [
@@ -132,45 +133,48 @@ def model_config(config: Mapping[str, Any]) -> ModelConfig:
         raise ConfigError(
             f"official configuration: model.fpn_start_level is {model['fpn_start_level']}, but only 0 works"
         )
+    for key, known in (("backbone_type", ("convTransformer", "conv")), ("fpn_type", ("identity", "fpn"))):
+        if model[key] not in known:
+            raise ConfigError(f"official configuration: model.{key} is {model[key]!r}, but has to be one of {known}")
+    if len(model["backbone_arch"]) != 3:
+        raise ConfigError(f"official configuration: model.backbone_arch is {model['backbone_arch']}, but has 3 numbers")
     convolutions, stem, branch = model["backbone_arch"]
     windows = model["n_mha_win_size"]
     windows = windows if isinstance(windows, (list, tuple)) else [windows] * (branch + 1)
     attention = model["backbone_type"] == "convTransformer"
     position = _POSITIONS[bool(model["use_abs_pe"]), bool(model["use_rel_pe"]) and max(windows) > 1]
-    try:
-        return ModelConfig(
-            input_dims=tuple(dims) if several else dims,
-            stream_widths=tuple(width) if several else None,
-            width=sum(width) if several else width,
-            projection_layers=convolutions,
-            projection_kernel=model["embd_kernel_size"],
-            projection_norm=model["embd_with_ln"],
-            position=position if attention else "none",
-            base_length=data["max_seq_len"],
-            encoder="transformer" if attention else "conv",
-            stem_blocks=stem,
-            downsampling_blocks=branch,
-            factor=model["scale_factor"],
-            attention_heads=model["n_head"],
-            window=tuple(w // 2 * 2 + 1 if w > 1 else None for w in windows),
-            branch_scale=1e-4 if train["droppath"] > 0 else None,
-            drop_path=train["droppath"],
-            dropout=train["dropout"],
-            neck="top_down" if model["fpn_type"] == "fpn" else "identity",
-            neck_width=model["fpn_dim"],
-            neck_norm=model["fpn_with_ln"],
-            head_width=model["head_dim"],
-            head_layers=model["head_num_layers"],
-            head_kernel=model["head_kernel_size"],
-            head_norm=model["head_with_ln"],
-            num_classes=data["num_classes"],
-            prior=train["cls_prior_prob"],
-            empty_classes=tuple(train["head_empty_cls"]),
-            regression_ranges=tuple((low, high) for low, high in model["regression_range"]),
-            padding="official",
-        )
-    except ValueError as error:
-        raise ConfigError(f"official configuration: {error}") from error
+    values = {
+        "input_dims": tuple(dims) if several else dims,
+        "stream_widths": tuple(width) if several else None,
+        "width": sum(width) if several else width,
+        "projection_layers": convolutions,
+        "projection_kernel": model["embd_kernel_size"],
+        "projection_norm": model["embd_with_ln"],
+        "position": position if attention else "none",
+        "base_length": data["max_seq_len"],
+        "encoder": "transformer" if attention else "conv",
+        "stem_blocks": stem,
+        "downsampling_blocks": branch,
+        "factor": model["scale_factor"],
+        "attention_heads": model["n_head"],
+        "window": tuple(w // 2 * 2 + 1 if w > 1 else None for w in windows),
+        "branch_scale": 1e-4 if train["droppath"] > 0 else None,
+        "drop_path": train["droppath"],
+        "dropout": train["dropout"],
+        "neck": "top_down" if model["fpn_type"] == "fpn" else "identity",
+        "neck_width": model["fpn_dim"],
+        "neck_norm": model["fpn_with_ln"],
+        "head_width": model["head_dim"],
+        "head_layers": model["head_num_layers"],
+        "head_kernel": model["head_kernel_size"],
+        "head_norm": model["head_with_ln"],
+        "num_classes": data["num_classes"],
+        "prior": train["cls_prior_prob"],
+        "empty_classes": tuple(train["head_empty_cls"]),
+        "regression_ranges": tuple((low, high) for low, high in model["regression_range"]),
+        "padding": "official",
+    }
+    return parse(ModelConfig, values, "official configuration")
 
 
 def build(config: Mapping[str, Any], state: Mapping[str, Tensor]) -> ActionFormer:
@@ -212,21 +216,19 @@ def detection_config(config: Mapping[str, Any]) -> DetectionConfig:
     """
     test = _section(config, "test_cfg")
     method, per_class, voting = test["nms_method"], bool(test["multiclass_nms"]), test["voting_thresh"]
-    try:
-        return DetectionConfig(
-            score_threshold=test["pre_nms_thresh"],
-            candidates_per_level=test["pre_nms_topk"],
-            min_duration=test["duration_thresh"],
-            suppression=method,
-            per_class=per_class,
-            sigma=test["nms_sigma"] if method == "soft" else None,
-            tiou=test["iou_threshold"] if method == "hard" else None,
-            min_score=test["min_score"],
-            max_detections=test["max_seg_num"],
-            voting_tiou=voting if not per_class and method != "none" and voting > 0 else None,
-        )
-    except ValueError as error:
-        raise ConfigError(f"official configuration: test_cfg: {error}") from error
+    values = {
+        "score_threshold": test["pre_nms_thresh"],
+        "candidates_per_level": test["pre_nms_topk"],
+        "min_duration": test["duration_thresh"],
+        "suppression": method,
+        "per_class": per_class,
+        "sigma": test["nms_sigma"] if method == "soft" else None,
+        "tiou": test["iou_threshold"] if method == "hard" else None,
+        "min_score": test["min_score"],
+        "max_detections": test["max_seg_num"],
+        "voting_tiou": voting if not per_class and method != "none" and voting > 0 else None,
+    }
+    return parse(DetectionConfig, values, "official configuration: test_cfg")
 
 
 def input_config(config: Mapping[str, Any]) -> InputConfig:

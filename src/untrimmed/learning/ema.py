@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class WeightAverage:
-    """Exponential moving average of a model's parameters and floating-point buffers, in float32.
+    """Exponential moving average of a model's parameters and floating-point buffers, in their own precision.
 
     With `warmup`, step `t` (from 0) averages with a decay of `min(decay, (1 + t) / (10 + t))`: a fixed 0.999 remembers
     mostly the starting weights in a training of a few hundred steps.

@@ -15,6 +15,8 @@ def focal_loss(logits: Tensor, targets: Tensor, alpha: float = 0.25, gamma: floa
     probability = logits.sigmoid()
     cross_entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
     wrong = probability + targets - 2 * probability * targets  # 1 - p_t
+    if gamma < 1:  # whose power has no finite gradient at 0
+        wrong = wrong.clamp(min=torch.finfo(wrong.dtype).tiny)
     weight = alpha * targets + (1 - alpha) * (1 - targets)
     return weight * cross_entropy * wrong**gamma
 

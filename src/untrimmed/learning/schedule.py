@@ -38,9 +38,9 @@ def build_optimiser(model: nn.Module, config: OptimiserConfig) -> torch.optim.Op
     others = [p for name, p in model.named_parameters() if name not in decayed]
     groups = [{"params": weights, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
     if config.kind == "sgd":
-        return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum)
+        return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum, fused=True)
     kind = torch.optim.AdamW if config.kind == "adamw" else torch.optim.Adam
-    return kind(groups, lr=config.learning_rate)
+    return kind(groups, lr=config.learning_rate, fused=True)
 
 
 def _decayed(model: nn.Module) -> Iterator[str]:

@@ -56,7 +56,7 @@ class ModelConfig:
     qkv_convolution: bool = True
     """A depthwise convolution and LayerNorm before each of query, key and value; without, downsampling ends a block."""
     mlp_ratio: Size = 4
-    branch_scale: Annotated[float, Field(gt=0)] | None = 1e-4
+    branch_scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = 1e-4
     """Start of the learned scale of every channel of a residual branch; `None` is no scale."""
     drop_path: Probability = 0.1
     """Probability to leave out a residual branch in training."""
@@ -97,6 +97,12 @@ class ModelConfig:
             raise ValueError(f"window has {len(self.window)} numbers, but the pyramid has {self.levels} levels")
         if isinstance(self.regression_ranges, tuple) and len(self.regression_ranges) != self.levels:
             raise ValueError(f"regression_ranges has {len(self.regression_ranges)}, but there are {self.levels} levels")
+        if any(not 0 <= low < high for low, high in self.ranges):
+            raise ValueError(f"regression_ranges {self.ranges} have to be pairs of a lower and a higher number, from 0")
+        if not self.projection_layers and isinstance(self.input_dims, int) and self.input_dims != self.width:
+            raise ValueError(
+                f"projection_layers is 0, so the features' {self.input_dims} dimensions have to be the width"
+            )
         if self.encoder == "transformer" and self.width % self.attention_heads:
             raise ValueError(
                 f"width is {self.width}, but has to be a multiple of the {self.attention_heads} attention_heads"
