@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import ConfigDict, Field
@@ -39,6 +39,8 @@ class DataConfig:
     """Subsets to train on."""
     validate: tuple[str, ...] = ()
     """Subsets to evaluate on."""
+    unusable: Literal["refuse", "drop"] = "refuse"
+    """What is done about instances that end before they start, or of training that lie outside of their video."""
     inputs: InputConfig = Field(default_factory=InputConfig)
 
     @property

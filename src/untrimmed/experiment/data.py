@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from untrimmed.data.annotations import Annotations
+from untrimmed.data.annotations import Annotations, Instance, Video
 from untrimmed.data.features import ConcatenatedFeatures, open_features
 from untrimmed.data.formats.activitynet import read_annotations
 from untrimmed.data.inputs import Inputs
-from untrimmed.errors import ConfigError
+from untrimmed.errors import AnnotationError, ConfigError
 from untrimmed.experiment.config import DataConfig
 
 
@@ -27,7 +27,7 @@ def open_data(config: DataConfig) -> Data:
 
     Raises:
         ConfigError: if the configuration does not name them.
-        AnnotationError: if the annotations cannot be read, or a subset matches no video.
+        AnnotationError: if they cannot be read, a subset matches no video, or an instance cannot be used.
         FeatureError: if there are no features where the configuration says.
     """
     annotations = annotated(config)
@@ -35,7 +35,7 @@ def open_data(config: DataConfig) -> Data:
         raise ConfigError(
             f"data.train is empty: name the subsets to train on, as in --data.train {next(iter(annotations.subsets))!r}"
         )
-    train = annotations.of_subsets(config.train)
+    train = _within(annotations.of_subsets(config.train), config)
     validate = annotations.of_subsets(config.validate) if config.validate else None
     return Data(annotations, train, validate, open_inputs(config))
 
@@ -49,7 +49,33 @@ def annotated(config: DataConfig) -> Annotations:
     """
     if config.annotations is None:
         raise ConfigError("data.annotations is not set: say where they are, as in --data.annotations FILE.json")
-    return read_annotations(config.annotations)
+    return read_annotations(config.annotations, strict=config.unusable == "refuse")
+
+
+def _within(train: Annotations, config: DataConfig) -> Annotations:
+    """Return the training videos without instances that lie wholly outside of them.
+
+    They are left alone where a model is evaluated: benchmarks have some, and count them as missed.
+
+    Raises:
+        AnnotationError: if there is one, and the configuration does not say to drop them.
+    """
+
+    def inside(video: Video, instance: Instance) -> bool:
+        return instance.start < video.duration and instance.end > 0
+
+    outside = [(video, i) for video in train for i in video.instances if not inside(video, i)]
+    if outside and config.unusable == "refuse":
+        video, instance = outside[0]
+        raise AnnotationError(
+            f"{train.source}: video {video.id!r}: {instance.label!r} from {instance.start:g} to {instance.end:g} s lies "
+            f"outside of the video, which lasts {video.duration:g} s; there are {len(outside)} such instances. "
+            "Correct them, or leave them out by --data.unusable drop"
+        )
+    usable = {
+        video.id: replace(video, instances=tuple(i for i in video.instances if inside(video, i))) for video in train
+    }
+    return replace(train, videos=usable)
 
 
 def open_inputs(config: DataConfig) -> Inputs:

@@ -29,7 +29,7 @@ class Extent:
     @property
     def end(self) -> float:
         """Seconds at which the last clip ends."""
-        return ((self.clips - 1) * self.grid.stride + self.grid.window) / self.grid.rate
+        return self.grid.end(self.clips)
 
     @property
     def tolerance(self) -> float:
