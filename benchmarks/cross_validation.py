@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -65,7 +66,7 @@ def train_and_score(recipe: str, seed: int, fold: int, settings: list[str], *, t
     """Train on all folds but one with the command as a user would, and score the model on that one."""
     held_out = f"fold{fold}"
     train = [f"fold{i}" for i in range(FOLDS) if i != fold]
-    environment = {"OMP_NUM_THREADS": str(threads), "PATH": str(Path(sys.executable).parent)}
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
     command = str(Path(sys.executable).parent / "untrimmed")
     with tempfile.TemporaryDirectory() as folder:
         out = str(Path(folder) / "run")

@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import Any, TypeVar, get_args, get_type_hints
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
 from untrimmed.errors import ConfigError
 
 Settings = TypeVar("Settings")
+
+_TYPES = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    Path: "a path",
+    NoneType: "null",
+}
+_BOUNDS = {
+    "gt": "above {}",
+    "ge": "not below {}",
+    "lt": "below {}",
+    "le": "not above {}",
+    "multiple_of": "a multiple of {}",
+    "allow_inf_nan": "finite",
+}
+_LONGEST_VALUE = 80  # characters
 
 
 def parse(kind: type[Settings], values: Mapping[str, Any], where: str) -> Settings:
@@ -38,39 +58,100 @@ def dump(settings: Any) -> dict[str, Any]:
 
 
 def explain(error: ValidationError, kind: type[Any], where: str) -> list[str]:
-    """Say what is wrong, one line a key: place, key, what was found and what was expected."""
+    """Say what is wrong with the values of a settings class, one line a key.
+
+    A line names the place and the dotted key, what was found, and what was expected.
+    """
     lines: dict[str, str] = {}
-    for problem in error.errors(include_url=False):
-        path = [str(part) for part in problem["loc"] if _is_key(str(part))]
+    # Of a union every alternative complains; the complaint that is least deep is about the value as a whole.
+    for problem in sorted(error.errors(include_url=False), key=lambda problem: len(problem["loc"])):
+        location, found = problem["loc"], problem["input"]
+        too_short = problem["type"] == "missing" and isinstance(found, (list, tuple))
+        path, declared = _place(kind, location[:-1] if too_short else location)
         key = ".".join(path)
-        found = problem["input"]
-        if problem["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-            line = f"unknown key {key!r}{_suggest(kind, path)}"
-        elif problem["type"] == "missing":
-            line = f"{key} is missing"
+        if declared is None:
+            line = f"unknown key {key!r}{_suggestion(kind, path)}"
+        elif problem["type"] == "missing" and not too_short:
+            line = f"{key} is missing; it has to be {describe(declared)}"
         elif problem["type"] == "value_error":
-            line = f"{key}: {problem['ctx']['error']}" if key else str(problem["ctx"]["error"])
+            line = _with_key(str(problem["ctx"]["error"]), key, declared)
         else:
-            line = f"{key} is {found!r}, but {problem['msg'][0].lower()}{problem['msg'][1:]}"
-        # Of a union's alternatives, the last one is the most general; one line a key is enough.
-        lines[key] = f"{where}: {line}"
+            line = f"{key or 'it'} is {_shown(found)}, but has to be {describe(declared)}"
+        lines.setdefault(key, f"{where}: {line}")
     return list(lines.values())
 
 
-def _is_key(part: str) -> bool:
-    """Whether a part of an error's path is a key or an index; pydantic mixes in the names of a union's alternatives."""
-    return (part.isidentifier() and part not in {"int", "float", "str", "bool", "none"}) or part.isdigit()
+def describe(declared: Any) -> str:
+    """Say in words what a type admits: `a whole number above 0, or a list, each text, or null`."""
+    origin, arguments = get_origin(declared), get_args(declared)
+    if origin is Annotated:
+        bounds = [
+            phrase.format(getattr(constraint, name))
+            for constraint in getattr(arguments[1], "metadata", ())
+            for name, phrase in _BOUNDS.items()
+            if hasattr(constraint, name)
+        ]
+        return " ".join([describe(arguments[0]), " and ".join(bounds)]).strip()
+    if origin is Literal:
+        return " or ".join(map(repr, arguments))
+    if origin in (Union, UnionType):
+        return ", or ".join(map(describe, arguments))
+    if origin is tuple:
+        length = "" if arguments[-1] is Ellipsis else f" of {len(arguments)}"
+        return f"a list{length}, each {describe(arguments[0])}"
+    if is_dataclass(declared):
+        return f"a section with keys such as {', '.join(field.name for field in fields(declared)[:3])}"
+    return _TYPES[declared]
 
 
-def _suggest(kind: type[Any], path: list[str]) -> str:
-    known = [field.name for field in fields(_section(kind, path[:-1]))]
-    near = difflib.get_close_matches(path[-1], known, n=1)
-    return f"; did you mean {'.'.join([*path[:-1], near[0]])!r}?" if near else f"; known are {', '.join(known)}"
+def _place(kind: type[Any], location: Sequence[str | int]) -> tuple[list[str], Any]:
+    """Return the keys that lead to the value a problem is about, and its type; `None` for an unknown key.
+
+    Behind a union pydantic goes on with names of the alternatives: there the union is the place.
+    """
+    path: list[str] = []
+    declared: Any = kind
+    for part in location:
+        union = get_origin(declared) in (Union, UnionType)
+        options = [each for each in (get_args(declared) if union else [declared]) if each is not NoneType]
+        if len(options) == 1 and is_dataclass(options[0]):
+            declared = get_type_hints(options[0], include_extras=True).get(str(part))
+        elif len(options) == 1 and get_origin(options[0]) is tuple:
+            declared = get_args(options[0])[0]
+        else:
+            break
+        path.append(str(part))
+    return path, declared
 
 
-def _section(kind: type[Any], path: list[str]) -> type[Any]:
-    """Return the class of the nested settings at a path."""
-    for name in path:
-        declared = get_type_hints(kind).get(name)
-        kind = next((c for c in (declared, *get_args(declared)) if isinstance(c, type) and is_dataclass(c)), kind)
-    return kind
+def _with_key(message: str, key: str, declared: Any) -> str:
+    """Put the key of a section in front of what the section itself complains of."""
+    if not key:
+        return message
+    names = [field.name for field in fields(declared)]
+    return f"{key}.{message}" if message.split(maxsplit=1)[0] in names else f"{key}: {message}"
+
+
+def _suggestion(kind: type[Any], path: list[str]) -> str:
+    """Name the key that was probably meant: one like it in the same section, or its namesake in another."""
+    *sections, name = path
+    _, section = _place(kind, sections)
+    there = [field.name for field in fields(section)]
+    near = difflib.get_close_matches(name, there, n=1)
+    meant = [".".join([*sections, each]) for each in near]
+    meant += [key for key in _keys(kind) if key.rpartition(".")[2] == name]
+    return f"; did you mean {meant[0]!r}?" if meant else f"; the keys there are {', '.join(there)}"
+
+
+def _keys(kind: type[Any], prefix: str = "") -> Iterator[str]:
+    """Yield all dotted keys of a settings class."""
+    for name, declared in get_type_hints(kind).items():
+        yield f"{prefix}{name}"
+        if isinstance(declared, type) and is_dataclass(declared):
+            yield from _keys(declared, f"{prefix}{name}.")
+
+
+def _shown(value: object) -> str:
+    """Return a value as YAML would have it, shortened."""
+    text = {"None": "null", "True": "true", "False": "false"}.get(repr(value), repr(value))
+    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 3]}..."

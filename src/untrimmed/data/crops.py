@@ -54,9 +54,12 @@ def random_crop(
 
 
 def visible(segments: NDArray[np.float64], start: int, stop: int, share: float) -> NDArray[np.bool_]:
-    """Which segments `[n, 2]` have at least this share of their length in `[start, stop]`."""
+    """Which segments `[n, 2]` have at least this share of their length in `[start, stop]`.
+
+    Those without length, of which there is nothing to see, are not among them.
+    """
     inside = geometry.intersection(segments, np.array([start, stop], dtype=segments.dtype))
-    return inside >= share * geometry.length(segments)
+    return (inside > 0) & (inside >= share * geometry.length(segments))
 
 
 def cut(

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from untrimmed.data.annotations import Annotations
 from untrimmed.data.crops import CropConfig, cut, random_crop
+from untrimmed.data.features import checked_dimension
 from untrimmed.data.inputs import Inputs
 
 IN_MEMORY = 2**30
-"""Bytes of features up to which a whole data set is held in memory after it was first read."""
+"""Bytes of features up to which all videos of a data set are read before training begins, and held in memory."""
 SHUFFLED_TOGETHER = 16
 """Batches among whose videos those of similar length are put together."""
 
@@ -40,23 +41,42 @@ class Sample:
     labels: NDArray[np.int64]
 
 
+def read_if_small(annotations: Annotations, inputs: Inputs) -> list[NDArray[np.float32]] | None:
+    """Read the features of all videos; `None` if they take more than `IN_MEMORY`, of which only headers are read.
+
+    Raises:
+        FeatureError: if a video's features are missing, or unreadable, or have another dimension than the first ones.
+        ConfigError: if the stride, the window or the rate of a video is not known.
+    """
+    clips = 0
+    for video in annotations:
+        length = inputs.length(video)
+        inputs.grid(video)
+        _, columns = inputs.store.shape(video.id)
+        shape = (length, inputs.config.dimension(columns))
+        checked_dimension(shape, inputs.dimension, f"{inputs.store.name}: video {video.id!r}")
+        clips += length
+    if clips * inputs.dimension * np.dtype(np.float32).itemsize > IN_MEMORY:
+        return None
+    return [inputs.features(video) for video in annotations]
+
+
 class TrainingVideos:
     """The videos of a data set, cropped; those without any instance are negatives like any other background.
 
     Raises:
-        FeatureError: if a video's features are missing or unreadable.
+        FeatureError, ConfigError: as from `read_if_small`.
     """
 
     def __init__(self, annotations: Annotations, inputs: Inputs, crop: CropConfig) -> None:
         self.crop = crop
         self._inputs = inputs
         self._videos = list(annotations)
+        self._held = read_if_small(annotations, inputs)
         self._lengths = [inputs.length(video) for video in self._videos]
         grids = [inputs.grid(video) for video in self._videos]
         self._segments = [grid.to_grid(video.segments) for grid, video in zip(grids, self._videos, strict=True)]
         self._labels = [annotations.label_numbers(video) for video in self._videos]
-        self._kept: dict[int, NDArray[np.float32]] = {}
-        self._keeps = sum(self._lengths) * inputs.dimension * 4 <= IN_MEMORY
 
     def __len__(self) -> int:
         return len(self._videos)
@@ -69,7 +89,7 @@ class TrainingVideos:
         random = np.random.default_rng([seed, number])
         crops = [
             Crop(i, *random_crop(self._lengths[i], self._segments[i], self.crop, random))
-            for i in random.permutation(len(self))
+            for i in random.permutation(len(self)).tolist()
         ]
         pool = batch_size * SHUFFLED_TOGETHER
         batches = []
@@ -79,20 +99,17 @@ class TrainingVideos:
         return [batches[i] for i in random.permutation(len(batches))]
 
     def sample(self, crop: Crop) -> Sample:
-        """Read one crop.
+        """Read one crop. The whole of a video keeps its instances as they are, also where they go beyond its clips.
 
         Raises:
             FeatureError: if the features cannot be read, or are not finite.
         """
-        segments, labels = cut(
-            self._segments[crop.video], self._labels[crop.video], crop.start, crop.stop, self.crop.min_visible
-        )
+        segments, labels = self._segments[crop.video], self._labels[crop.video]
+        if crop.length < self._lengths[crop.video]:
+            segments, labels = cut(segments, labels, crop.start, crop.stop, self.crop.min_visible)
         return Sample(self._features(crop), segments, labels)
 
     def _features(self, crop: Crop) -> NDArray[np.float32]:
-        video = self._videos[crop.video]
-        if not self._keeps:
-            return self._inputs.features(video, crop.start, crop.stop)
-        if crop.video not in self._kept:
-            self._kept[crop.video] = self._inputs.features(video)
-        return self._kept[crop.video][crop.start : crop.stop]
+        if self._held is None:
+            return self._inputs.features(self._videos[crop.video], crop.start, crop.stop)
+        return self._held[crop.video][crop.start : crop.stop]

@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 
 from untrimmed import segments as geometry
 from untrimmed.data.detections import Detections
-from untrimmed.data.features import read_feature_file
+from untrimmed.data.features import as_features, checked_dimension, read_feature_file
 from untrimmed.data.inputs import InputConfig
 from untrimmed.detection.config import DetectionConfig
 from untrimmed.detection.decode import decode
 from untrimmed.detection.model_folder import LocalizerConfig, read_model_folder, write_model_folder
 from untrimmed.detection.suppression import Candidates, suppress
 from untrimmed.detection.voting import vote
-from untrimmed.errors import FeatureError
 from untrimmed.model.batching import pad
 from untrimmed.model.devices import Precision, autocast, pick_device
 from untrimmed.model.moments import level_lengths
@@ -32,7 +31,7 @@ LOOK_AHEAD = 8
 """Batches that `detect_many` reads ahead, to put recordings of similar length together."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Recording:
     """One recording to detect in.
 
@@ -49,7 +48,7 @@ class Recording:
     rate: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Prepared:
     id: str
     features: NDArray[np.float32]
@@ -57,7 +56,7 @@ class _Prepared:
     duration: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Localizer:
     """What a user loads: weights, classes, time grid and detection settings.
 
@@ -167,12 +166,8 @@ class Localizer:
 
     def _prepare(self, recording: Recording) -> _Prepared:
         name = recording.id or "recording"
-        array = self.inputs.features(recording.array, name)
-        if array.shape[1] != self.model.config.input_dim:
-            raise FeatureError(
-                f"{name}: the features have {array.shape[1]} dimensions, but the model was trained on "
-                f"{self.model.config.input_dim}. Use features of the same extractor, [T, D]"
-            )
+        array = self.inputs.features(as_features(recording.array, name), name)
+        checked_dimension((len(array), array.shape[1]), self.model.config.input_dim, name)
         grid = self.inputs.grid(recording.rate, len(recording.array), name)
         duration = grid.end(len(array)) if recording.duration is None else recording.duration
         return _Prepared(recording.id, array, grid, duration)

@@ -145,7 +145,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8, or a date that there is not
         raise ConfigError(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
     if values is None:
         return {}
@@ -175,18 +175,20 @@ def parse_options(words: Sequence[str]) -> dict[str, Any]:
             value = rest.pop(0)
         try:
             overrides[name.removeprefix("--").replace("-", "_")] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError) as error:
             raise ConfigError(f"option {name}: {value!r} is not a value: {' '.join(str(error).split())}") from error
     return overrides
 
 
 def _set(values: dict[str, Any], key: str, value: Any) -> None:
     *sections, name = key.split(".")
-    for section in sections:
+    for i, section in enumerate(sections):
         inner = values.setdefault(section, {})
-        values = inner if isinstance(inner, dict) else {}
-    # One subset or one path may be given without brackets.
-    values[name] = [value] if key in ("data.train", "data.validate") and isinstance(value, str) else value
+        if not isinstance(inner, dict):
+            raise ConfigError(f"option --{key}: {'.'.join(sections[: i + 1])} is {inner!r} and has no keys of its own")
+        values = inner
+    # One subset may be given without brackets.
+    values[name] = [value] if key in ("data.train", "data.validate") and not isinstance(value, list) else value
 
 
 def _resolve_paths(values: dict[str, Any], folder: Path) -> None:

@@ -14,7 +14,7 @@ from untrimmed.experiment.config import DataConfig
 
 @dataclass(frozen=True)
 class Data:
-    """The data of an experiment: all annotations, the two splits, and the features."""
+    """The data of an experiment: all annotations, the two splits, and the features, which all have one dimension."""
 
     annotations: Annotations
     train: Annotations
@@ -27,7 +27,8 @@ def open_data(config: DataConfig) -> Data:
 
     Raises:
         ConfigError: if the configuration does not name them.
-        AnnotationError: if they cannot be read, a subset matches no video, or an instance cannot be used.
+        AnnotationError: if they cannot be read, a subset matches no video or has no instance, or an instance cannot be
+            used.
         FeatureError: if there are no features where the configuration says.
     """
     annotations = annotated(config)
@@ -37,7 +38,13 @@ def open_data(config: DataConfig) -> Data:
         )
     train = _within(annotations.of_subsets(config.train), config)
     validate = annotations.of_subsets(config.validate) if config.validate else None
-    return Data(annotations, train, validate, open_inputs(config))
+    for key, split in (("train", train), ("validate", validate)):
+        if split is not None and not any(video.instances for video in split):
+            raise AnnotationError(
+                f"{annotations.source}: none of the {len(split)} videos of data.{key} has an instance; name others"
+            )
+    inputs = open_inputs(config)
+    return Data(annotations, train, validate, replace(inputs, expected_dimension=inputs.dimension))
 
 
 def annotated(config: DataConfig) -> Annotations:
@@ -68,8 +75,8 @@ def _within(train: Annotations, config: DataConfig) -> Annotations:
     if outside and config.unusable == "refuse":
         video, instance = outside[0]
         raise AnnotationError(
-            f"{train.source}: video {video.id!r}: {instance.label!r} from {instance.start:g} to {instance.end:g} s lies "
-            f"outside of the video, which lasts {video.duration:g} s; there are {len(outside)} such instances. "
+            f"{train.source}: video {video.id!r}: {instance.label!r} from {instance.start:g} to {instance.end:g} s "
+            f"lies outside of the video, which lasts {video.duration:g} s; there are {len(outside)} such instances. "
             "Correct them, or leave them out by --data.unusable drop"
         )
     usable = {

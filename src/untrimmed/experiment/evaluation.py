@@ -8,13 +8,12 @@ from pathlib import Path
 
 from untrimmed.data.annotations import Annotations, Video
 from untrimmed.data.detections import Detections
-from untrimmed.data.formats.activitynet import read_annotations
 from untrimmed.data.inputs import Inputs
 from untrimmed.detection.localizer import Localizer, Recording
 from untrimmed.errors import AnnotationError, ConfigError
 from untrimmed.evaluation.mean_ap import MeanAP, mean_average_precision
 from untrimmed.experiment.config import ExperimentConfig, load_config
-from untrimmed.experiment.data import open_inputs
+from untrimmed.experiment.data import annotated, open_inputs
 from untrimmed.experiment.run_folder import EXPERIMENT
 
 
@@ -41,7 +40,8 @@ def evaluation_data(
         ConfigError: if something is named neither here nor in the model's experiment.
         DataError: if the data cannot be used, or have another dimension than the model takes.
     """
-    file = next((folder / EXPERIMENT for folder in (model, model.parent) if (folder / EXPERIMENT).is_file()), None)
+    folders = (model, model.resolve().parent)  # resolved: the parent of "." is "."
+    file = next((folder / EXPERIMENT for folder in folders if (folder / EXPERIMENT).is_file()), None)
     experiment = ExperimentConfig() if file is None else load_config(str(file))
     config = experiment.data
     config = replace(
@@ -53,8 +53,7 @@ def evaluation_data(
     for key, value in (("annotations", config.annotations), ("features", config.features)):
         if value is None:
             raise ConfigError(f"--{key} is missing, and {model} has no {EXPERIMENT} that names them")
-    assert config.annotations is not None
-    truth = read_annotations(config.annotations)
+    truth = annotated(config)
     chosen = subsets or config.validate
     inputs = replace(open_inputs(config), expected_dimension=localizer.model.config.input_dim)
     return EvaluationData(truth.of_subsets(chosen) if chosen else truth, inputs, experiment.evaluation.tious)

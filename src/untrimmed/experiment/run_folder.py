@@ -24,7 +24,7 @@ from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 
 from untrimmed.data.files import write_atomically
 from untrimmed.detection.model_folder import LocalizerConfig, write_model_folder
-from untrimmed.errors import ConfigError
+from untrimmed.errors import ConfigError, ModelError
 from untrimmed.experiment.config import ExperimentConfig, read_yaml, resolved, to_yaml
 from untrimmed.learning.trainer import Trainer
 from untrimmed.model.checkpoint import load_checkpoint, save_checkpoint
@@ -46,8 +46,6 @@ class RunFolder:
 
     def on_epoch(self, trainer: Trainer, row: Mapping[str, float], *, best: bool) -> None:
         """Write the figures, the weights, and what is needed to go on, in this order."""
-        if not trainer.fabric.is_global_zero:
-            return
         history = trainer.progress.history
         columns = list(dict.fromkeys(name for each in history for name in each))
         text = io.StringIO()
@@ -56,6 +54,7 @@ class RunFolder:
         writer.writerows({name: f"{value:.8g}" for name, value in each.items()} for each in history)
         write_atomically(self.path / METRICS, text.getvalue())
         self._board.log_metrics({k: v for k, v in row.items() if k not in ("epoch", "step")}, step=int(row["step"]))
+        self._board.save()
         with trainer.averaged():
             weights = trainer.model.state_dict()
             write_model_folder(self.path, self._localizer, weights)
@@ -65,8 +64,11 @@ class RunFolder:
 
     def on_interrupt(self, trainer: Trainer) -> None:
         """Write what is needed to go on in the middle of an epoch."""
-        if trainer.fabric.is_global_zero:
-            save_checkpoint(self.path / CHECKPOINT, trainer.state_dict())
+        save_checkpoint(self.path / CHECKPOINT, trainer.state_dict())
+
+    def close(self) -> None:
+        """Close the files of TensorBoard."""
+        self._board.finalize("success")
 
 
 def is_run(path: Path) -> bool:
@@ -83,7 +85,7 @@ def begin(path: Path, config: ExperimentConfig, *, resume: bool) -> bool:
     if not is_run(path):
         if resume:
             raise ConfigError(f"{path}: there is no run to resume; leave --resume out to start one")
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        if path.exists() and not (path.is_dir() and all(_is_unfinished(entry) for entry in path.iterdir())):
             raise ConfigError(f"{path}: is there already and holds something else; choose another --out")
         write_atomically(path / EXPERIMENT, to_yaml(config))
         return False
@@ -108,5 +110,23 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def restore(path: Path, trainer: Trainer) -> None:
-    """Bring a trainer to where its run's checkpoint was taken."""
-    trainer.load_state_dict(load_checkpoint(path / CHECKPOINT, trainer.fabric.device))
+    """Bring a trainer to where its run's checkpoint was taken.
+
+    Raises:
+        ModelError: if the checkpoint is damaged, or of another model than the data make now.
+    """
+    checkpoint = path / CHECKPOINT
+    state = load_checkpoint(checkpoint, trainer.fabric.device)
+    try:
+        trainer.load_state_dict(state)
+    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise ModelError(
+            f"{checkpoint}: does not fit the model ({reason}). Have the annotations or the features changed since the "
+            "run began? Then start another run with another --out"
+        ) from error
+
+
+def _is_unfinished(path: Path) -> bool:
+    """Whether a file is what `write_atomically` leaves when the process is killed."""
+    return path.name.startswith(".") and path.suffix == ".unfinished"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from pydantic import ValidationError
 
-from untrimmed.data.dataset import TrainingVideos
+from untrimmed.data.dataset import TrainingVideos, read_if_small
 from untrimmed.detection.localizer import Localizer
 from untrimmed.errors import ConfigError
 from untrimmed.experiment.config import ExperimentConfig
@@ -16,7 +18,9 @@ from untrimmed.experiment.data import Data, open_data
 from untrimmed.experiment.evaluation import evaluate
 from untrimmed.experiment.run_folder import RunFolder, begin, restore
 from untrimmed.learning.trainer import Trainer, Watcher, make_fabric
+from untrimmed.model.config import ModelConfig
 from untrimmed.model.network import ActionFormer
+from untrimmed.settings import explain
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,8 @@ class Trained:
 def train(config: ExperimentConfig, out: Path, *, resume: bool = False, watchers: Sequence[Watcher] = ()) -> Trained:
     """Train a model, and keep it and all about the run in `out` (see `run_folder`).
 
-    Nothing is written before the data have been opened and every training video has been found.
+    Nothing is written before the data have been opened and the features of every video have been found; they have also
+    been read if they are small (see `read_if_small`).
 
     Args:
         config: the experiment.
@@ -42,36 +47,49 @@ def train(config: ExperimentConfig, out: Path, *, resume: bool = False, watchers
         watchers: are told how it goes on.
 
     Raises:
-        ConfigError: if the configuration does not fit the data, or `out` is taken.
+        ConfigError: if the configuration does not fit the data or the machine, `out` is taken, or training diverged.
         DataError: if annotations or features cannot be used.
+        ModelError: if the checkpoint to go on from is damaged, or does not fit the data any more.
         Interrupted: after Ctrl-C; the run has been saved.
     """
     data = open_data(config.data)
-    try:
-        dims = data.inputs.dimensions
-        model_config = config.model.for_data(dims if len(dims) > 1 else dims[0], len(data.annotations.labels))
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
+    model_config = _model_config(config.model, data)
     videos = TrainingVideos(data.train, data.inputs, config.training.crop)
-    go_on = begin(out, config, resume=resume)
+    if data.validate is not None:
+        read_if_small(data.validate, data.inputs)
     fabric = make_fabric(config.training)
+    # The first process begins alone: launching starts the others, which run this from the top and find the run begun.
+    go_on = begin(out, config, resume=resume) if fabric.is_global_zero else False
     fabric.launch()
+    go_on = fabric.broadcast(go_on)
     torch.manual_seed(config.training.seed)
     blank = Localizer(ActionFormer(model_config), data.annotations.labels, data.inputs.config, config.detection)
-    trainer = Trainer(
-        fabric,
-        blank.model,
-        videos,
-        config.training,
-        validate=_validation(blank, data, config),
-        watchers=[RunFolder(out, blank.config), *watchers],
-    )
-    if go_on:
-        restore(out, trainer)
-    trainer.fit()
+    with closing(RunFolder(out, blank.config)) as folder:
+        trainer = Trainer(
+            fabric,
+            blank.model,
+            videos,
+            config.training,
+            validate=_validation(blank, data, config),
+            watchers=[folder, *watchers],
+        )
+        if go_on:
+            restore(out, trainer)
+        trainer.fit()
     progress = trainer.progress
     scores = [row["mAP"] for row in progress.history if "mAP" in row]
     return Trained(out, progress.epoch, scores[-1] if scores else None, progress.best, progress.best_epoch)
+
+
+def _model_config(model: ModelConfig, data: Data) -> ModelConfig:
+    """Fill in what the data decide. Streams without widths of their own are projected together."""
+    dims = data.inputs.dimensions if model.stream_widths is not None else (data.inputs.dimension,)
+    try:
+        return model.for_data(dims if len(dims) > 1 else dims[0], len(data.annotations.labels))
+    except ValidationError as error:
+        raise ConfigError("\n".join(explain(error, ModelConfig, "model"))) from error
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
 
 def _validation(localizer: Localizer, data: Data, config: ExperimentConfig) -> Callable[[ActionFormer], float] | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import cycle, islice
 
 import torch
 from torch import Tensor
@@ -46,9 +47,16 @@ def collate(samples: Sequence[Sample], config: ModelConfig) -> Batch:
     )
 
 
+def share_of_rank(plan: Sequence[Sequence[Crop]], rank: int, processes: int) -> list[list[Crop]]:
+    """Return a process's share of every batch; a batch too short for all is filled up from the plan's start."""
+    every = [crop for batch in plan for crop in batch]
+    full = [[*batch, *islice(cycle(every), max(0, processes - len(batch)))] for batch in plan]
+    return [batch[rank::processes] for batch in full]
+
+
 def read_ahead(
     videos: TrainingVideos, plan: Sequence[Sequence[Crop]], config: ModelConfig, *, workers: int
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """Read the batches of a plan in its order, `workers` threads always at two batches each ahead.
 
     Threads suffice, since reading, copying and windowing release the interpreter's lock; an error of theirs, such as an

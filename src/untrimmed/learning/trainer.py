@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import signal
-import threading
+import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict
-from types import FrameType
-from typing import Any, Protocol, cast
+from functools import partial
+from typing import Any, NoReturn, Protocol, cast
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 
 from untrimmed.data.dataset import TrainingVideos
+from untrimmed.errors import ConfigError
 from untrimmed.learning.config import TrainingConfig
 from untrimmed.learning.criterion import Criterion
 from untrimmed.learning.ema import WeightAverage
-from untrimmed.learning.loader import Batch, read_ahead
+from untrimmed.learning.loader import Batch, read_ahead, share_of_rank
 from untrimmed.learning.progress import Progress
 from untrimmed.learning.schedule import build_optimiser, learning_rate
+from untrimmed.learning.stopping import StopRequest
 from untrimmed.model.devices import computes_in_bf16
 from untrimmed.model.network import ActionFormer
 
@@ -44,12 +46,21 @@ class Watcher(Protocol):
 
 
 def make_fabric(config: TrainingConfig) -> Fabric:
-    """Set up devices and precision."""
-    fabric = Fabric(accelerator=config.accelerator, devices=config.devices)
-    wants = config.precision == "bf16" or (config.precision == "auto" and computes_in_bf16(fabric.device))
-    return Fabric(
-        accelerator=config.accelerator, devices=config.devices, precision="bf16-mixed" if wants else "32-true"
-    )
+    """Set up devices and precision; more than one device means as many processes.
+
+    Raises:
+        ConfigError: if there is no such accelerator here, or not so many devices.
+    """
+    build = partial(Fabric, accelerator=config.accelerator, devices=config.devices)
+    try:
+        fabric = build()
+        bf16 = config.precision == "bf16" or (config.precision == "auto" and computes_in_bf16(fabric.device))
+        return build(precision="bf16-mixed" if bf16 else "32-true")
+    except (RuntimeError, ValueError, MisconfigurationException) as error:
+        raise ConfigError(
+            f"training.accelerator {config.accelerator!r} with training.devices {config.devices} cannot be had here: "
+            f"{' '.join(str(error).split())}"
+        ) from error
 
 
 class _Losses(nn.Module):
@@ -76,7 +87,7 @@ class Trainer:
         videos: what is trained on.
         config: the settings.
         validate: average mAP of the model, which is in eval mode with its averaged weights; `None` for no validation.
-        watchers: told after each step and epoch.
+        watchers: told after each step and epoch; of several processes, only in the first.
     """
 
     def __init__(
@@ -93,7 +104,7 @@ class Trainer:
         self.videos = videos
         self.config = config
         self.validate = validate
-        self.watchers = watchers
+        self.watchers = tuple(watchers) if fabric.is_global_zero else ()
         optimiser = build_optimiser(model, config.optimiser)
         self.model = model
         self.criterion = Criterion(
@@ -107,7 +118,7 @@ class Trainer:
         self.progress = Progress()
         self.batches = len(videos.epoch(0, batch_size=self._global_batch, seed=config.seed))
         self._sums = torch.zeros(3, device=fabric.device)
-        self._asked_to_stop = False
+        self._stop = StopRequest()
 
     @property
     def _global_batch(self) -> int:
@@ -130,7 +141,7 @@ class Trainer:
         return nullcontext() if self.average is None else self.average.swapped_in()
 
     def mean_losses(self) -> dict[str, float]:
-        """Mean over the finished batches of the epoch that is going on."""
+        """Mean over the finished batches of the epoch that is going on; of several processes, of this one's share."""
         means = (self._sums / max(self.progress.batch, 1)).tolist()
         return dict(zip(("loss", "classification_loss", "regression_loss"), means, strict=True))
 
@@ -140,28 +151,30 @@ class Trainer:
         Raises:
             Interrupted: after Ctrl-C or SIGTERM, at the end of the step and saved. A second Ctrl-C stops at once.
             FeatureError: if features cannot be read; what was saved before is untouched.
+            ConfigError: if an epoch ends with a loss that is not finite; so is what was saved before.
         """
-        with self._signals():
+        with self._stop.listening():
             while not self.finished:
                 self._epoch()
 
     def _epoch(self) -> None:
         progress, config = self.progress, self.config
-        plan = videos_of_rank(
-            self.videos.epoch(progress.epoch, batch_size=self._global_batch, seed=config.seed), self.fabric
+        plan = share_of_rank(
+            self.videos.epoch(progress.epoch, batch_size=self._global_batch, seed=config.seed),
+            self.fabric.global_rank,
+            self.fabric.world_size,
         )
         started = time.perf_counter()
         rest = read_ahead(self.videos, plan[progress.batch :], self.model.config, workers=config.workers)
         self.losses.train()
         self.optimiser.zero_grad()
-        for batch in rest:
-            progress.batch += 1
-            last = progress.batch % config.accumulate == 0 or progress.batch == len(plan)
-            self._batch(batch.to(self.fabric.device), step=last)
-            if last and self._asked_to_stop:
-                for watcher in self.watchers:
-                    watcher.on_interrupt(self)
-                raise Interrupted
+        with closing(rest):
+            for batch in rest:
+                progress.batch += 1
+                last = progress.batch % config.accumulate == 0 or progress.batch == len(plan)
+                self._batch(batch.to(self.fabric.device), step=last)
+                if last and self._all_stop():
+                    self._interrupt()
         self._finish_epoch(time.perf_counter() - started)
 
     def _batch(self, batch: Batch, *, step: bool) -> None:
@@ -197,8 +210,14 @@ class Trainer:
 
     def _finish_epoch(self, seconds: float) -> None:
         progress, config = self.progress, self.config
+        self._share_sums()
         row = {"epoch": progress.epoch + 1.0, "step": float(progress.step)}
         row |= self.mean_losses()
+        if not math.isfinite(row["loss"]):
+            raise ConfigError(
+                f"the loss of epoch {progress.epoch + 1} is {row['loss']}: training diverged. Lower "
+                f"training.optimiser.learning_rate, which is {config.optimiser.learning_rate:g}, or scale the features"
+            )
         row |= {"learning_rate": float(self.optimiser.param_groups[0]["lr"]), "seconds": seconds}
         progress.epoch += 1
         progress.batch = 0
@@ -215,6 +234,24 @@ class Trainer:
         progress.history.append(row)
         for watcher in self.watchers:
             watcher.on_epoch(self, row, best=best)
+
+    def _all_stop(self) -> bool:
+        """Whether any process has been asked to stop: all of them have to stop at the same step."""
+        if self.fabric.world_size == 1:
+            return self._stop.made
+        asked = torch.tensor(float(self._stop.made), device=self.fabric.device)
+        return bool(cast("Tensor", self.fabric.all_reduce(asked, reduce_op="sum")) > 0)
+
+    def _interrupt(self) -> NoReturn:
+        self._share_sums()
+        for watcher in self.watchers:
+            watcher.on_interrupt(self)
+        self.fabric.barrier()  # no process ends before the first one has saved
+        raise Interrupted
+
+    def _share_sums(self) -> None:
+        """Give every process the sums of all losses; each had those of its share times the number of processes."""
+        self._sums = cast("Tensor", self.fabric.all_reduce(self._sums, reduce_op="mean"))
 
     def _validation(self) -> float:
         assert self.validate is not None
@@ -243,34 +280,6 @@ class Trainer:
             self.average.load_state_dict(state["average"])
         self._sums.copy_(state["sums"])
         self.progress = Progress(**state["progress"])
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Ask the run to stop at the first Ctrl-C or SIGTERM, between two steps; stop at once at the second."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def ask(number: int, frame: FrameType | None) -> None:
-            if self._asked_to_stop:
-                raise KeyboardInterrupt
-            self._asked_to_stop = True
-
-        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-
-def videos_of_rank(plan: list[list[Any]], fabric: Fabric) -> list[list[Any]]:
-    """Return this process's share of every batch; a batch too short for all is filled up from the plan's start."""
-    size, rank = fabric.world_size, fabric.global_rank
-    if size == 1:
-        return plan
-    spare = [crop for batch in plan for crop in batch]
-    return [(batch + spare)[rank : max(len(batch), size) : size] for batch in plan]
 
 
 def draw_seed(*numbers: int) -> int:

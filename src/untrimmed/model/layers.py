@@ -25,10 +25,20 @@ Padding = Literal["exact", "official"]
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int = 1) -> Tensor:
     """1-D convolution over time, "same" padding: `[B, T, C], [C', C / groups, K] -> [B, ceil(T / stride), C']`."""
+    kernel = weight.shape[2]
     groups = x.shape[-1] // weight.shape[1]
     image = x.transpose(1, 2).unsqueeze(2)
+    # In one thread torch computes a pointwise convolution half as fast as it could, unless it is strided or dilated;
+    # the dilation of a single tap changes nothing.
+    dilation = 2 if kernel == 1 and x.device.type == "cpu" else 1
     out = F.conv2d(
-        image, weight.unsqueeze(2), bias, stride=(1, stride), padding=(0, weight.shape[2] // 2), groups=groups
+        image,
+        weight.unsqueeze(2),
+        bias,
+        stride=(1, stride),
+        padding=(0, kernel // 2),
+        dilation=(1, dilation),
+        groups=groups,
     )
     return out.squeeze(2).transpose(1, 2)
 
