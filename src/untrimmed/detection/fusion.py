@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from untrimmed.data.detections import Detections
+from untrimmed.data.formats.class_scores import ClassScores
+from untrimmed.errors import AnnotationError
 
 
-def fuse_class_scores(
-    detections: Detections, class_scores: NDArray[np.float64], label_names: tuple[str, ...], *, top: int = 2
-) -> Detections:
+def fuse_class_scores(detections: Detections, class_scores: ClassScores, *, top: int = 2) -> Detections:
     """Give every detection of a video each of the video's `top` classes; its own label is dropped.
 
     The new score is `sqrt(class score * detection score)`. This is how class-agnostic proposals are scored on
@@ -18,20 +17,25 @@ def fuse_class_scores(
 
     Args:
         detections: n of one video.
-        class_scores: `[K]`, the video's score of each class, not negative.
-        label_names: the K classes.
+        class_scores: of all videos.
         top: how many classes each detection gets.
 
     Returns:
         `n * top` detections, best first.
+
+    Raises:
+        AnnotationError: if there are no class scores of this video.
     """
-    best = np.argsort(-class_scores, kind="stable")[:top]
-    scores = np.sqrt(np.outer(class_scores[best], detections.scores)).ravel()
+    if detections.video_id not in class_scores.videos:
+        raise AnnotationError(f"there are no class scores of video {detections.video_id!r}; leave it out, or add them")
+    of_video = class_scores.videos[detections.video_id]
+    best = np.argsort(-of_video, kind="stable")[:top]
+    scores = np.sqrt(np.outer(of_video[best], detections.scores)).ravel()
     order = np.argsort(-scores, kind="stable")
     return Detections(
         detections.video_id,
         np.tile(detections.segments, (len(best), 1))[order],
         scores[order],
         np.repeat(best, len(detections))[order],
-        label_names,
+        class_scores.labels,
     )
