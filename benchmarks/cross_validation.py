@@ -3,6 +3,8 @@
     python benchmarks/cross_validation.py timed_up_and_go
     python benchmarks/cross_validation.py sbhar --annotations annotations.json --features signals.npz
 
+Settings can be changed as in `untrimmed train`, by `--training.epochs 10`.
+
 Each run trains with the recipe's settings on four folds, and scores the model that `Localizer.load` gives by default on
 the fifth, which training does not see. Runs go side by side, one thread each; results are kept in `--results`, so
 that an interrupted benchmark goes on where it was.
@@ -37,8 +39,7 @@ def main() -> None:
     parser.add_argument("--folds", type=int, nargs="*", default=list(range(FOLDS)))
     parser.add_argument("--jobs", type=int, default=2, help="runs side by side, one thread each")
     parser.add_argument("--results", type=Path, help="JSON lines file of results, default .benchmarks/RECIPE.jsonl")
-    parser.add_argument("settings", nargs="*", help="settings to change, as in: -- --training.epochs 10")
-    options = parser.parse_args()
+    options, settings = parser.parse_known_args()
     results = options.results or Path(".benchmarks") / f"{options.recipe}.jsonl"
     results.parent.mkdir(parents=True, exist_ok=True)
     data = [
@@ -51,7 +52,7 @@ def main() -> None:
     done = {(row["seed"], row["fold"]) for row in read(results)}
 
     def run(seed: int, fold: int) -> None:
-        row = train_and_score(options.recipe, seed, fold, [*data, *options.settings], threads=1)
+        row = train_and_score(options.recipe, seed, fold, [*data, *settings], threads=1)
         with results.open("a") as file:
             file.write(json.dumps(row) + "\n")
         print(row, file=sys.stderr, flush=True)

@@ -129,6 +129,11 @@ def model_config(config: Mapping[str, Any]) -> ModelConfig:
     data, model, train = (_section(config, name) for name in ("dataset", "model", "train_cfg"))
     dims, width = data["input_dim"], model["embd_dim"]
     several = isinstance(dims, (list, tuple))
+    if several != isinstance(width, (list, tuple)):
+        raise ConfigError(
+            f"official configuration: dataset.input_dim is {dims} and model.embd_dim {width}, but for several streams "
+            "both have to be lists"
+        )
     if model["fpn_start_level"]:
         raise ConfigError(
             f"official configuration: model.fpn_start_level is {model['fpn_start_level']}, but only 0 works"
@@ -170,8 +175,8 @@ def model_config(config: Mapping[str, Any]) -> ModelConfig:
         "head_norm": model["head_with_ln"],
         "num_classes": data["num_classes"],
         "prior": train["cls_prior_prob"],
-        "empty_classes": tuple(train["head_empty_cls"]),
-        "regression_ranges": tuple((low, high) for low, high in model["regression_range"]),
+        "empty_classes": train["head_empty_cls"],
+        "regression_ranges": model["regression_range"],
         "padding": "official",
     }
     return parse(ModelConfig, values, "official configuration")
@@ -232,15 +237,20 @@ def detection_config(config: Mapping[str, Any]) -> DetectionConfig:
 
 
 def input_config(config: Mapping[str, Any]) -> InputConfig:
-    """Translate the time grid of the `dataset` section of an official configuration."""
+    """Translate the time grid of the `dataset` section of an official configuration.
+
+    Raises:
+        ConfigError: if it holds a value that makes no sense.
+    """
     data = _section(config, "dataset")
-    return InputConfig(
-        stride=data["feat_stride"],
-        window=data["num_frames"],
-        rate=data["default_fps"],
-        downsample=data["downsample_rate"],
-        resample=data["max_seq_len"] if data["force_upsampling"] else None,
-    )
+    values = {
+        "stride": data["feat_stride"],
+        "window": data["num_frames"],
+        "rate": data["default_fps"],
+        "downsample": data["downsample_rate"],
+        "resample": data["max_seq_len"] if data["force_upsampling"] else None,
+    }
+    return parse(InputConfig, values, "official configuration: dataset")
 
 
 def localizer(
@@ -275,22 +285,49 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     """
     content = load_checkpoint(path)
     state = content.get("state_dict_ema", content.get("state_dict", content))
-    if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ModelError(
-            f"{path}: expected 'state_dict_ema' or 'state_dict', or tensors by name, but found {_some(sorted(content))}"
-        )
+    if not isinstance(state, dict) or not state or not all(_is_named_tensor(*item) for item in state.items()):
+        found = _some(sorted(map(str, content))) or "nothing"
+        raise ModelError(f"{path}: expected 'state_dict_ema' or 'state_dict', or tensors by name, but found {found}")
     return state
 
 
 def _section(config: Mapping[str, Any], name: str) -> dict[str, Any]:
     """One section with the official defaults filled in; `input_dim` and `num_classes` may stand in two of them."""
-    given = dict(config.get(name) or {})
+    given = _mapping(config, name)
     if name == "dataset":
         for key in ("input_dim", "num_classes"):
-            given.setdefault(key, (config.get("model") or {}).get(key))
+            given.setdefault(key, _mapping(config, "model").get(key))
             if given[key] is None:
                 raise ConfigError(f"official configuration: dataset.{key} is missing")
-    return _DEFAULTS[name] | given
+    section = _DEFAULTS[name] | given
+    for key, default in _DEFAULTS[name].items():
+        if not _is_like(section[key], default):
+            raise ConfigError(
+                f"official configuration: {name}.{key} is {section[key]!r}, but has to be something like {default!r}"
+            )
+    return section
+
+
+def _mapping(config: Mapping[str, Any], name: str) -> dict[str, Any]:
+    given = config.get(name) or {}
+    if not isinstance(given, Mapping):
+        raise ConfigError(f"official configuration: {name} is {given!r}, but has to be a section with keys")
+    return dict(given)
+
+
+def _is_like(value: object, default: object) -> bool:
+    """Whether a value is of the same kind as the official default; several may stand for one."""
+    if default is None:
+        return True
+    if isinstance(default, list):
+        return isinstance(value, (list, tuple)) and all(_is_like(each, default[0]) for each in value if default)
+    if isinstance(value, (list, tuple)):
+        return bool(value) and all(_is_like(each, default) for each in value)
+    return isinstance(value, str if isinstance(default, str) else (int, float))
+
+
+def _is_named_tensor(name: object, value: object) -> bool:
+    return isinstance(name, str) and isinstance(value, Tensor)
 
 
 def _rename(name: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from untrimmed.errors import ConfigError
@@ -55,6 +56,35 @@ def dump(settings: Any) -> dict[str, Any]:
     """Make a mapping of a settings object, of plain values that YAML and JSON can hold."""
     values: dict[str, Any] = TypeAdapter(type(settings)).dump_python(settings, mode="json")
     return values
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML file that has to be a mapping.
+
+    Raises:
+        ConfigError: if it cannot be read, is no YAML, or is something else.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: there is no such file") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8, or a date that there is not
+        raise ConfigError(f"{path}: is not YAML: {yaml_fault(error)}") from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected keys with values, but found {_shown(values)}")
+    return values
+
+
+def yaml_fault(error: yaml.YAMLError | ValueError) -> str:
+    """Say in one line why a text is not YAML."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return " ".join(str(error).split())
+    return f"{getattr(error, 'problem', None)} in line {mark.line + 1}, column {mark.column + 1}"
 
 
 def explain(error: ValidationError, kind: type[Any], where: str) -> list[str]:
@@ -112,23 +142,30 @@ def _place(kind: type[Any], location: Sequence[str | int]) -> tuple[list[str], A
     path: list[str] = []
     declared: Any = kind
     for part in location:
-        union = get_origin(declared) in (Union, UnionType)
-        options = [each for each in (get_args(declared) if union else [declared]) if each is not NoneType]
-        if len(options) == 1 and is_dataclass(options[0]):
-            declared = get_type_hints(options[0], include_extras=True).get(str(part))
-        elif len(options) == 1 and get_origin(options[0]) is tuple:
-            declared = get_args(options[0])[0]
+        only = _only_alternative(declared)
+        if is_dataclass(only):
+            declared = get_type_hints(only, include_extras=True).get(str(part))
+        elif get_origin(only) is tuple:
+            declared = get_args(only)[0]
         else:
             break
         path.append(str(part))
     return path, declared
 
 
+def _only_alternative(declared: Any) -> Any:
+    """Return the type of a value that is there, if the declared type leaves no choice."""
+    if get_origin(declared) not in (Union, UnionType):
+        return declared
+    options = [option for option in get_args(declared) if option is not NoneType]
+    return options[0] if len(options) == 1 else None
+
+
 def _with_key(message: str, key: str, declared: Any) -> str:
     """Put the key of a section in front of what the section itself complains of."""
     if not key:
         return message
-    names = [field.name for field in fields(declared)]
+    names = [field.name for field in fields(_only_alternative(declared))]
     return f"{key}.{message}" if message.split(maxsplit=1)[0] in names else f"{key}: {message}"
 
 
@@ -136,7 +173,7 @@ def _suggestion(kind: type[Any], path: list[str]) -> str:
     """Name the key that was probably meant: one like it in the same section, or its namesake in another."""
     *sections, name = path
     _, section = _place(kind, sections)
-    there = [field.name for field in fields(section)]
+    there = [field.name for field in fields(_only_alternative(section))]
     near = difflib.get_close_matches(name, there, n=1)
     meant = [".".join([*sections, each]) for each in near]
     meant += [key for key in _keys(kind) if key.rpartition(".")[2] == name]
@@ -147,8 +184,9 @@ def _keys(kind: type[Any], prefix: str = "") -> Iterator[str]:
     """Yield all dotted keys of a settings class."""
     for name, declared in get_type_hints(kind).items():
         yield f"{prefix}{name}"
-        if isinstance(declared, type) and is_dataclass(declared):
-            yield from _keys(declared, f"{prefix}{name}.")
+        inner = _only_alternative(declared)
+        if isinstance(inner, type) and is_dataclass(inner):
+            yield from _keys(inner, f"{prefix}{name}.")
 
 
 def _shown(value: object) -> str:

@@ -2,51 +2,70 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
 from untrimmed import __version__
 from untrimmed.errors import ConfigError, UntrimmedError
+
+COMMANDS = {
+    "demo": "Train, score and use a model on recordings that ship with the package.",
+    "recipes": "List ready configurations, or print one.",
+    "check": "Say what is wrong with a data set, before training.",
+    "train": "Train a localizer.",
+    "evaluate": "Score a model, or a file of detections.",
+    "detect": "Detect actions in recordings.",
+    "import-official": "Make a model of an official ActionFormer checkpoint.",
+}
+"""Names and what they do, in the order in which one meets them."""
 
 app = App(
     name="untrimmed",
     version=__version__,
     help="Find when actions happen in long, untrimmed video.",
-    help_epilogue="Try it: `untrimmed demo`. Every command has --help with an example.",
+    help_epilogue="Try `untrimmed demo`. Every command has --help, with an example.",
+    default_parameter=Parameter(negative=()),
+    suppress_keyboard_interrupt=False,
+    result_action="return_value",
 )
-for _name, _help in {
-    "demo": "Train, score and use a model on recordings that ship with the package.",
-    "check": "Say what is wrong with a data set, before training.",
-    "train": "Train a localizer.",
-    "evaluate": "Score a model, or a file of detections.",
-    "detect": "Detect actions in recordings.",
-    "recipes": "List ready configurations, or print one.",
-    "import-official": "Make a model of an official ActionFormer checkpoint.",
-}.items():
+for _number, (_name, _help) in enumerate(COMMANDS.items()):
     _function = _name.replace("-", "_")
-    app.command(f"untrimmed.cli.{_function}:{_function}", name=_name, help=_help)
+    _path = f"untrimmed.cli.{_function}:{_function}"
+    app.command(_path, name=_name, help=_help, sort_key=_number, help_epilogue="")
 
 
 def main(words: list[str] | None = None) -> None:
     """Run a command and exit: 0 if all of it worked, 2 for wrong usage, 1 for failures, 130 if interrupted.
 
-    A mistake of the user's is said in a line or two, without a traceback.
+    A mistake of the user's is said in a line or two on stderr, without a traceback.
     """
+    words = sys.argv[1:] if words is None else words
+    command = words[0] if words and words[0] in COMMANDS else None
+    if command is not None:
+        app[command].help = None  # its docstring, which says more than the list of commands
     try:
         app(words, exit_on_error=False, print_error=False)
+        sys.stdout.flush()
     except CycloptsError as error:
-        _fail(str(error).strip(), code=2)
+        more = isinstance(error, UnusedCliTokensError) and f"{' '.join(error.unused_tokens or ())!r} is too much."
+        again = " ".join(["untrimmed", *([command] if command else []), "--help"])
+        _fail(f"{more or str(error).strip()} Run `{again}`", code=2)
     except ConfigError as error:
         _fail(str(error), code=2)
     except UntrimmedError as error:
         _fail(str(error))
+    except BrokenPipeError:  # who read our output, as `head` does, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except OSError as error:
-        if error.filename is None:
+        if error.strerror is None:
             raise
-        _fail(f"{error.filename}: {error.strerror}")
+        _fail(": ".join(str(part) for part in (error.filename, error.strerror) if part is not None))
     except KeyboardInterrupt:
         _fail("interrupted", code=130)
+    sys.exit(0)
 
 
 def _fail(message: str, code: int = 1) -> None:

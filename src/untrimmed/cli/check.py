@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from numpy.typing import NDArray
 
-from untrimmed.cli.console import bar, say, show_json, show_table
-from untrimmed.experiment.config import ExperimentConfig, load_config, parse_options
+from untrimmed.cli.console import bar, show_json, show_table
+from untrimmed.experiment.config import DataConfig, ExperimentConfig, load_config, parse_options
 
 if TYPE_CHECKING:
+    from untrimmed.data.annotations import Annotations
     from untrimmed.data.check import Report
 
 
@@ -20,7 +23,7 @@ def check(
     config: str,
     /,
     *settings: Annotated[str, Parameter(allow_leading_hyphen=True, show=False)],
-    json: Annotated[bool, Parameter(negative=())] = False,
+    json: bool = False,
 ) -> None:
     """Check a data set before an hour of training is lost on it.
 
@@ -38,7 +41,10 @@ def check(
     json
         Print the findings as JSON.
     """
-    report = _check(load_config(config, parse_options(settings)))
+    experiment = load_config(config, parse_options(settings))
+    path = experiment.data.annotations
+    report = _check_annotations(path, experiment.data) if path is not None else None
+    report = report or _check_all(experiment)
     if json:
         show_json(report.as_dict())
     else:
@@ -47,23 +53,47 @@ def check(
         sys.exit(1)
 
 
-def _check(config: ExperimentConfig) -> Report:
+def _check_annotations(path: Path, config: DataConfig) -> Report | None:
+    """Return all that keeps an annotation file from being read, or nothing if it can be."""
+    from untrimmed.data.check import Finding, Report  # noqa: PLC0415
+    from untrimmed.data.formats.activitynet import find_problems  # noqa: PLC0415
+
+    strict = config.unusable == "refuse"
+    problems = [problem for problem in find_problems(path) if strict or not problem.about_one_instance]
+    findings = tuple(Finding("error", f"{path}: {problem.place}", problem.message) for problem in problems)
+    return Report(findings, {}, ()) if findings else None
+
+
+def _check_all(config: ExperimentConfig) -> Report:
     from untrimmed.data.check import check as run  # noqa: PLC0415  (nor is torch needed to refuse a wrong setting)
     from untrimmed.experiment.data import annotated, open_inputs  # noqa: PLC0415
 
     annotations = annotated(config.data)
-    inputs = open_inputs(config.data)
+    dimension = None if config.model.input_dims is None else config.model.input_dim
+    inputs = replace(open_inputs(config.data), expected_dimension=dimension)
     subsets = {"training": config.data.train, "validation": config.data.validate}
     with bar() as progress:
         task = progress.add_task("checking", total=None, note="")
-        return run(
+        report = run(
             annotations,
             inputs,
             {role: names for role, names in subsets.items() if names},
+            drops_unusable=config.data.unusable == "drop",
             moments_of=partial(_moments, config),
             radius=config.training.target.center_radius,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
+    return _with_classes_checked(report, config, annotations)
+
+
+def _with_classes_checked(report: Report, config: ExperimentConfig, annotations: Annotations) -> Report:
+    from untrimmed.data.check import Finding  # noqa: PLC0415
+
+    stated, found = config.model.num_classes, len(annotations.labels)
+    if stated in (None, found):
+        return report
+    message = f"model.num_classes is {stated}, but the annotations have {found} classes. Correct it, or leave it out"
+    return replace(report, findings=(*report.findings, Finding("error", annotations.source, message)))
 
 
 def _moments(config: ExperimentConfig, length: int) -> NDArray[Any]:
@@ -74,16 +104,12 @@ def _moments(config: ExperimentConfig, length: int) -> NDArray[Any]:
 
 def _show(report: Report) -> None:
     roles = list(report.videos)
-    rows = [
-        [
-            row.label,
-            *(f"{row.instances.get(role, 0):,}" for role in roles),
-            row.uncovered,
+    if report.classes:
+        rows = [
+            [row.label, *(f"{row.instances.get(role, 0):,}" for role in roles), row.uncovered] for row in report.classes
         ]
-        for row in report.classes
-    ]
-    videos = ", ".join(f"{number:,} {role}" for role, number in report.videos.items())
-    show_table(f"videos: {videos}", ["class", *(f"{role} instances" for role in roles), "never trained on"], rows)
+        videos = ", ".join(f"{number:,} {role}" for role, number in report.videos.items())
+        show_table(f"videos: {videos}", ["class", *(f"{role} instances" for role in roles), "never trained on"], rows)
     for finding in report.findings:
-        say(f"{finding.severity}: {finding.place}: {finding.message}")
-    say(f"{len(report.errors)} errors, {len(report.warnings)} warnings")
+        print(f"{finding.severity}: {finding.place}: {finding.message}")
+    print(f"{len(report.errors)} errors, {len(report.warnings)} warnings")

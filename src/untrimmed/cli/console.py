@@ -1,25 +1,27 @@
-"""What all commands print with: tables and JSON on stdout, progress on stderr."""
+"""What all commands print with: tables and JSON on stdout, progress and warnings on stderr."""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from untrimmed.evaluation.mean_ap import MeanAP
 
 Item = TypeVar("Item")
 
+_WIDTH_OF_FILES = 1000  # tables in files and pipes are as wide as they need to be
 
-def say(text: str) -> None:
-    """Print a line for a person on stdout; what it says is never read as markup."""
-    Console(soft_wrap=True, highlight=False).print(escape(text))
+
+def warn(text: str) -> None:
+    """Print a line on stderr about something that works, but is probably not meant."""
+    print(f"untrimmed: warning: {text}", file=sys.stderr)
 
 
 def show_json(values: Any) -> None:
@@ -30,14 +32,21 @@ def show_json(values: Any) -> None:
 def show_table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, texts: int = 1, last: bool = False
 ) -> None:
-    """Print a table on stdout; the first `texts` columns are text, the rest numbers; `last` sets off the last row."""
-    table = Table(title=escape(title), title_justify="left", title_style="bold")
+    """Print a table on stdout; the first `texts` columns are text, the rest numbers; `last` sets off the last row.
+
+    Names of videos and classes are printed as they are, whatever they contain.
+    """
+    table = Table()
     for i, column in enumerate(columns):
-        table.add_column(escape(column), justify="left" if i < texts else "right")
-    body = [[escape(str(cell)) for cell in row] for row in rows]
+        table.add_column(Text(column), justify="left" if i < texts else "right", no_wrap=i >= texts)
+    body = [[Text(str(cell)) for cell in row] for row in rows]
     for i, row in enumerate(body):
         table.add_row(*row, end_section=last and i == len(body) - 2)
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _WIDTH_OF_FILES
+    console.print(Text(title, style="bold"), soft_wrap=True)
+    console.print(table)
 
 
 def show_score(title: str, score: MeanAP) -> None:
@@ -54,29 +63,24 @@ def show_score(title: str, score: MeanAP) -> None:
 
 def bar() -> Progress:
     """Return a progress bar on stderr, which is gone when it is done; silent where stderr is no terminal."""
+    console = Console(stderr=True)
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-        console=Console(stderr=True),
+        TextColumn("{task.fields[note]}", markup=False),
+        console=console,
         transient=True,
+        disable=not console.is_terminal,
     )
-
-
-@contextmanager
-def counted(description: str, total: int) -> Iterator[Any]:
-    """Context with a function to call after each of `total` pieces of work, shown as a progress bar."""
-    with bar() as progress:
-        task = progress.add_task(escape(description), total=total, note="")
-        yield lambda *_: progress.advance(task)
 
 
 def with_progress(items: Iterable[Item], description: str, total: int) -> Iterator[Item]:
     """Pass items on, and show how many there were."""
-    with counted(description, total) as done:
+    with bar() as progress:
+        task = progress.add_task(description, total=total, note="")
         for item in items:
             yield item
-            done()
+            progress.advance(task)

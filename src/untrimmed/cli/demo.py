@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from untrimmed.cli.console import say, show_score, show_table
+from untrimmed.cli.console import show_score, show_table
 from untrimmed.cli.train import TrainingBar, stop_politely
 from untrimmed.detection.localizer import Localizer
 from untrimmed.evaluation.mean_ap import mean_average_precision
@@ -44,4 +44,4 @@ def demo(*, out: Path = Path("runs/demo"), epochs: int = 25) -> None:
     show_table(f"Detected in {video.id}", ["label", "start, s", "end, s", "score"], rows)
     truth = [(i.label, f"{i.start:.2f}", f"{i.end:.2f}") for i in video.instances]
     show_table(f"What a person had marked in {video.id}", ["label", "start, s", "end, s"], truth)
-    say(f"The model is in {out}. Next: `untrimmed detect {out} RECORDING.npy`, or `untrimmed recipes {RECIPE}`")
+    print(f"The model is in {out}. Next: `untrimmed detect {out} RECORDING.npy`, or `untrimmed recipes {RECIPE}`")

@@ -5,18 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
-from cyclopts import Parameter
 from numpy.typing import NDArray
 
 from untrimmed.cli.console import show_json, show_table, with_progress
-from untrimmed.data.annotations import Annotations
-from untrimmed.data.features import holds_one_array, open_features, read_feature_file
+from untrimmed.data.annotations import Annotations, Video
+from untrimmed.data.detections import Detections
+from untrimmed.data.features import (
+    FeatureDescription,
+    checked_dimension,
+    holds_one_array,
+    open_features,
+    read_feature_file,
+)
 from untrimmed.data.formats.activitynet import read_annotations
-from untrimmed.data.formats.detection_files import write_detections
+from untrimmed.data.formats.detection_files import detections_suffix, write_detections
+from untrimmed.data.inputs import Inputs
 from untrimmed.detection.localizer import Localizer, Recording
+from untrimmed.errors import AnnotationError
 
 
 def detect(
@@ -31,7 +39,7 @@ def detect(
     key: str | None = None,
     device: str = "auto",
     precision: Literal["auto", "fp32", "bf16"] = "fp32",
-    json: Annotated[bool, Parameter(negative=())] = False,
+    json: bool = False,
 ) -> None:
     """Detect actions in recordings, from their features.
 
@@ -64,34 +72,73 @@ def detect(
     json
         Print as JSON.
     """
+    if out is not None:
+        detections_suffix(out)  # before an hour of work, not after it
     localizer = Localizer.load(model, device=device, precision=precision)
     known = None if annotations is None else read_annotations(annotations)
-    names, arrays = _open(features, ids, key)
-    recordings = (_recording(name, array, known) for name, array in zip(names, arrays, strict=True))
+    names, recordings = _open(features, ids, key, localizer, known)
     found = list(with_progress(localizer.detect_many(recordings), "detecting", len(names)))
     if out is not None:
         write_detections(found, out)
     best = [each.above(min_score)[:top] for each in found]
     if json:
         show_json({each.video_id: [asdict(detection) for detection in each] for each in best})
-        return
-    for each, shown in zip(found, best, strict=True):
-        title = f"{each.video_id}: the best {len(shown)} of {len(each)} detections, from a score of {min_score:g}"
-        rows = [(d.label, f"{d.start:.2f}", f"{d.end:.2f}", f"{d.score:.2f}") for d in shown]
-        show_table(title, ["label", "start, s", "end, s", "score"], rows)
+    else:
+        for each, shown in zip(found, best, strict=True):
+            _show(each, shown, min_score)
 
 
-def _open(path: Path, ids: Sequence[str], key: str | None) -> tuple[Sequence[str], Iterator[NDArray[np.float32]]]:
-    """Return the names of the recordings at a path, and their arrays, read when they are asked for."""
-    if holds_one_array(path):
-        return [path.stem], iter([read_feature_file(path, key=key)])
-    store = open_features(path, key=key)
-    names = ids or store.ids()
-    return names, (store.read(name) for name in names)
+def _open(
+    path: Path, ids: Sequence[str], key: str | None, localizer: Localizer, known: Annotations | None
+) -> tuple[Sequence[str], Iterator[Recording]]:
+    """Return the names of the recordings at a path, and the recordings, each read when it is asked for.
+
+    Whether the features suit the model is found out before the first one is detected in.
+    """
+    if not ids and holds_one_array(path):
+        localizer.inputs.completed(FeatureDescription.of_folder(path.parent), f"{path.parent}: features.json")
+        video = _known([path.stem], known).get(path.stem)
+        return [path.stem], iter([_recording(path.stem, read_feature_file(path, key=key), str(path), video)])
+    inputs = Inputs(open_features(path, key=key), localizer.inputs)
+    store = inputs.store
+    names = tuple(dict.fromkeys(ids)) or store.ids()
+    videos = _known(names, known)
+    for name in names:
+        rows, columns = store.shape(name)
+        source = f"{path}: {name!r}"
+        shape = inputs.config.clips(rows, source), inputs.config.dimension(columns)
+        checked_dimension(shape, localizer.model.config.input_dim, source)
+    return names, (_recording(name, store.read(name), f"{path}: {name!r}", videos.get(name)) for name in names)
 
 
-def _recording(name: str, array: NDArray[np.float32], known: Annotations | None) -> Recording:
-    video = None if known is None else known.videos.get(name)
+def _known(names: Sequence[str], annotations: Annotations | None) -> dict[str, Video]:
+    """Return what is known of recordings.
+
+    Raises:
+        AnnotationError: if there are annotations, but of other recordings only.
+    """
+    if annotations is None:
+        return {}
+    known = {name: annotations[name] for name in names if name in annotations.videos}
+    if not known:
+        other = next(iter(annotations.videos), "none at all")
+        raise AnnotationError(
+            f"{annotations.source}: has none of the recordings, such as {names[0]!r}, but others, such as {other!r}; "
+            "correct the ids, or leave --annotations out"
+        )
+    return known
+
+
+def _recording(name: str, array: NDArray[np.float32], source: str, video: Video | None) -> Recording:
     if video is None:
-        return Recording(array, id=name)
-    return Recording(array, id=name, duration=video.duration, rate=video.rate)
+        return Recording(array, id=name, source=source)
+    return Recording(array, id=name, duration=video.duration, rate=video.rate, source=source)
+
+
+def _show(found: Detections, shown: Detections, min_score: float) -> None:
+    if not len(shown):
+        print(f"{found.video_id}: none of {len(found)} detections scores {min_score:g} or more; see --min-score")
+        return
+    title = f"{found.video_id}: the best {len(shown)} of {len(found)} detections, from a score of {min_score:g}"
+    rows = [(d.label, f"{d.start:.2f}", f"{d.end:.2f}", f"{d.score:.2f}") for d in shown]
+    show_table(title, ["label", "start, s", "end, s", "score"], rows)

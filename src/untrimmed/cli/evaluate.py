@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from untrimmed.cli.console import show_json, show_score
+from untrimmed.cli.console import show_json, show_score, warn, with_progress
+from untrimmed.data.annotations import Annotations
+from untrimmed.data.detections import Detections
 from untrimmed.data.formats.activitynet import read_annotations
-from untrimmed.data.formats.detection_files import read_detections, write_detections
-from untrimmed.errors import ConfigError
+from untrimmed.data.formats.detection_files import detections_suffix, read_detections, write_detections
+from untrimmed.errors import AnnotationError, ConfigError
 from untrimmed.evaluation.mean_ap import MeanAP, mean_average_precision
+from untrimmed.experiment.config import EvaluationConfig
 
 
 def evaluate(
@@ -20,14 +25,14 @@ def evaluate(
     *,
     detections: Path | None = None,
     annotations: Path | None = None,
-    features: Annotated[list[Path] | None, Parameter(negative=())] = None,
-    subset: Annotated[list[str] | None, Parameter(negative=())] = None,
-    tious: Annotated[list[float] | None, Parameter(negative=(), consume_multiple=True)] = None,
+    features: list[Path] | None = None,
+    subset: list[str] | None = None,
+    tious: Annotated[list[float] | None, Parameter(consume_multiple=True)] = None,
     reading: Literal["correct", "official"] = "correct",
     out: Path | None = None,
     device: str = "auto",
     precision: Literal["auto", "fp32", "bf16"] = "fp32",
-    json: Annotated[bool, Parameter(negative=())] = False,
+    json: bool = False,
 ) -> None:
     """Score a model, or a file of detections, by mean average precision.
 
@@ -63,7 +68,13 @@ def evaluate(
     """
     if (model is None) == (detections is None):
         raise ConfigError("name either a model folder or --detections FILE, to say what is evaluated")
+    if out is not None:
+        detections_suffix(out)  # before an hour of work, not after it
     if detections is not None:
+        only_of_models = {"--features": features, "--out": out}
+        void = next((option for option, value in only_of_models.items() if value is not None), None)
+        if void is not None:
+            raise ConfigError(f"{void} has no effect with --detections: leave one of them out")
         score = _score_file(detections, annotations, subset, tious, reading)
         title = str(detections)
     else:
@@ -86,9 +97,26 @@ def _score_file(
     if annotations is None:
         raise ConfigError("--annotations FILE is missing: the truth that the detections are scored against")
     truth = read_annotations(annotations)
-    truth = truth if subset is None else truth.of_subsets(subset)
     found = read_detections(detections, truth.labels)
-    return mean_average_precision(truth, found, tious or (0.3, 0.4, 0.5, 0.6, 0.7), reading=reading)
+    _warn_of_unknown_labels(found, truth, str(detections))
+    truth = truth if subset is None else truth.of_subsets(subset)
+    if found and not found.keys() & truth.videos.keys():
+        raise AnnotationError(
+            f"{detections}: none of its {len(found)} videos, such as {next(iter(found))!r}, is among the {len(truth)} "
+            f"that are evaluated of {annotations}, such as {next(iter(truth.videos))!r}; correct the ids or the subset"
+        )
+    return mean_average_precision(truth, found, tious or EvaluationConfig().tious, reading=reading)
+
+
+def _warn_of_unknown_labels(found: Mapping[str, Detections], truth: Annotations, place: str) -> None:
+    unknown = next(iter(found.values())).label_names[len(truth.labels) :] if found else ()
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], truth.labels, n=1)
+        hint = f", perhaps {near[0]!r}" if near else ""
+        warn(
+            f"{place}: {len(unknown)} of its labels, such as {unknown[0]!r}{hint}, do not occur in {truth.source}; "
+            "detections with them find nothing"
+        )
 
 
 def _score_model(
@@ -103,7 +131,6 @@ def _score_model(
     precision: Literal["auto", "fp32", "bf16"],
 ) -> MeanAP:
     # Imported here, since they bring in torch: a file of detections is scored without it.
-    from untrimmed.cli.console import with_progress  # noqa: PLC0415
     from untrimmed.detection.localizer import Localizer  # noqa: PLC0415
     from untrimmed.experiment.evaluation import (  # noqa: PLC0415
         detect_all,

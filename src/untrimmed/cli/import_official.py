@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from untrimmed import official
-from untrimmed.cli.console import say
 from untrimmed.data.formats.activitynet import read_annotations
-from untrimmed.errors import ConfigError
-from untrimmed.experiment.config import read_yaml
+from untrimmed.errors import ConfigError, ModelError
+from untrimmed.settings import read_yaml
 
 
 def import_official(checkpoint: Path, config: Path, /, *, out: Path, annotations: Path | None = None) -> None:
@@ -33,7 +32,13 @@ def import_official(checkpoint: Path, config: Path, /, *, out: Path, annotations
     if (out / "config.yaml").exists():
         raise ConfigError(f"{out}: holds a model already; choose another --out")
     labels = None if annotations is None else read_annotations(annotations).labels
-    localizer = official.localizer(read_yaml(config), official.read_checkpoint(checkpoint), labels)
+    settings, state = read_yaml(config), official.read_checkpoint(checkpoint)
+    try:
+        localizer = official.localizer(settings, state, labels)
+    except ConfigError as error:
+        raise ConfigError(f"{config}: {error}") from error
+    except ModelError as error:
+        raise ModelError(f"{checkpoint} with {config}: {error}") from error
     localizer.save(out)
     parameters = sum(parameter.numel() for parameter in localizer.model.parameters())
-    say(f"{out}: {len(localizer.labels)} classes, {parameters / 1e6:.2f} M parameters")
+    print(f"{out}: {len(localizer.labels)} classes, {parameters / 1e6:.2f} M parameters")

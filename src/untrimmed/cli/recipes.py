@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from cyclopts import Parameter
-
-from untrimmed.cli.console import say, show_json, show_table
+from untrimmed.cli.console import show_json, show_table
+from untrimmed.errors import ConfigError
 from untrimmed.experiment.config import load_config, recipe_names, recipe_text, to_yaml
 from untrimmed.settings import dump
 
@@ -15,8 +12,8 @@ def recipes(
     name: str | None = None,
     /,
     *,
-    full: Annotated[bool, Parameter(negative=())] = False,
-    json: Annotated[bool, Parameter(negative=())] = False,
+    full: bool = False,
+    json: bool = False,
 ) -> None:
     """List the recipes, or print one.
 
@@ -31,6 +28,8 @@ def recipes(
     json
         Print as JSON.
     """
+    if name is None and full:
+        raise ConfigError("--full has an effect on one recipe only: name it, as in `untrimmed recipes sbhar --full`")
     if name is None:
         configs = {each: load_config(each) for each in recipe_names()}
         if json:
@@ -41,4 +40,4 @@ def recipes(
     elif json:
         show_json(dump(load_config(name)))
     else:
-        say((to_yaml(load_config(name)) if full else recipe_text(name)).rstrip())
+        print((to_yaml(load_config(name)) if full else recipe_text(name)).rstrip())

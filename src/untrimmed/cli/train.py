@@ -13,7 +13,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.progress import TaskID
 
-from untrimmed.cli.console import bar, say, show_json
+from untrimmed.cli.console import bar, show_json
 from untrimmed.experiment.config import load_config, parse_options
 from untrimmed.experiment.training import Trained
 from untrimmed.experiment.training import train as run
@@ -26,7 +26,7 @@ def train(
     *settings: Annotated[str, Parameter(allow_leading_hyphen=True, show=False)],
     out: Path,
     resume: bool = False,
-    json: Annotated[bool, Parameter(negative=())] = False,
+    json: bool = False,
 ) -> None:
     """Train a localizer.
 
@@ -55,7 +55,7 @@ def train(
     if json:
         show_json(asdict(trained) | {"folder": str(out)})
     else:
-        say(summary(trained))
+        print(summary(trained))
 
 
 def summary(trained: Trained) -> str:

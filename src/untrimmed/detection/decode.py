@@ -42,7 +42,7 @@ def decode(predictions: Predictions, level_lengths: list[int], config: Detection
         level_lengths: how many of the N moments each level has.
         config: the thresholds.
     """
-    scores = predictions.logits.sigmoid() * predictions.valid[..., None]  # [B, N, C]
+    scores = predictions.logits.sigmoid().masked_fill(~predictions.valid[..., None], 0.0)  # [B, N, C]
     if config.candidates == "argmax":
         scores = scores * (scores == scores.amax(-1, keepdim=True))
     classes = scores.shape[-1]

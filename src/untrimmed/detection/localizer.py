@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,12 @@ from untrimmed.detection.decode import decode
 from untrimmed.detection.model_folder import LocalizerConfig, read_model_folder, write_model_folder
 from untrimmed.detection.suppression import Candidates, suppress
 from untrimmed.detection.voting import vote
+from untrimmed.errors import FeatureError
 from untrimmed.model.batching import pad
 from untrimmed.model.devices import Precision, autocast, pick_device
 from untrimmed.model.moments import level_lengths
 from untrimmed.model.network import ActionFormer
+from untrimmed.settings import parse
 from untrimmed.time_grid import TimeGrid
 
 LOOK_AHEAD = 8
@@ -40,12 +42,14 @@ class Recording:
         id: its name.
         duration: in seconds; where it is not known, detections end at the end of the last clip.
         rate: frames per second, for a model whose training videos had each their own.
+        source: where the array is from, for messages; its name where left out.
     """
 
     array: NDArray[Any]
     id: str = ""
     duration: float | None = None
     rate: float | None = None
+    source: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,10 +94,12 @@ class Localizer:
             precision: see the class.
 
         Raises:
+            ConfigError: if there is no such device here.
             ModelError: if the folder is not a model folder, or its files are damaged or do not fit each other.
         """
+        place = pick_device(device)
         config, model = read_model_folder(Path(folder))
-        model.to(pick_device(device))
+        model.to(place)
         return cls(model, config.labels, config.inputs, config.detection, config.extractor, precision)
 
     @property
@@ -112,8 +118,12 @@ class Localizer:
         write_model_folder(Path(folder), self.config, self.model.state_dict())
 
     def with_settings(self, **settings: Any) -> Localizer:
-        """Return the same localizer with other detection settings, such as `max_detections=20`."""
-        return replace(self, detection=replace(self.detection, **settings))
+        """Return the same localizer with other detection settings, such as `max_detections=20`.
+
+        Raises:
+            ConfigError: if there is no such setting, or it has no such value or contradicts another one.
+        """
+        return replace(self, detection=parse(DetectionConfig, asdict(self.detection) | settings, "detection settings"))
 
     def detect(
         self,
@@ -130,7 +140,9 @@ class Localizer:
             rate: frames per second, for a model whose training videos had each their own.
 
         Raises:
-            FeatureError: if the features have another dimension than the model takes, or are empty or not finite.
+            FeatureError: if the features have another dimension than the model takes, are empty or not finite, or the
+                file cannot be read.
+            ConfigError: if the model needs a rate and none is given.
         """
         known = _as_recording(recording)
         known = replace(
@@ -165,7 +177,9 @@ class Localizer:
                 yield batch
 
     def _prepare(self, recording: Recording) -> _Prepared:
-        name = recording.id or "recording"
+        name = recording.source or recording.id or "recording"
+        if recording.duration is not None and not 0 < recording.duration < float("inf"):
+            raise FeatureError(f"{name}: its duration is {recording.duration}, but has to be a positive number")
         array = self.inputs.features(as_features(recording.array, name), name)
         checked_dimension((len(array), array.shape[1]), self.model.config.input_dim, name)
         grid = self.inputs.grid(recording.rate, len(recording.array), name)
@@ -196,5 +210,5 @@ def _as_recording(recording: Recording | NDArray[Any] | str | Path) -> Recording
         return recording
     if isinstance(recording, (str, Path)):
         path = Path(recording)
-        return Recording(read_feature_file(path), id=path.stem)
+        return Recording(read_feature_file(path), id=path.stem, source=str(path))
     return Recording(np.asarray(recording))

@@ -20,7 +20,7 @@ from untrimmed.detection.config import DetectionConfig
 from untrimmed.errors import ConfigError, ModelError
 from untrimmed.model.config import ModelConfig
 from untrimmed.model.network import ActionFormer
-from untrimmed.settings import dump, parse
+from untrimmed.settings import dump, parse, read_yaml
 
 CONFIG, WEIGHTS = "config.yaml", "model.safetensors"
 
@@ -71,12 +71,9 @@ def read_model_folder(folder: Path) -> tuple[LocalizerConfig, ActionFormer]:
             )
     path = folder / CONFIG
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        if not isinstance(values, dict):
-            raise ModelError(f"{path}: expected keys such as 'labels' and 'model', but found {type(values).__name__}")
-        config = parse(LocalizerConfig, values, str(path))
-    except (yaml.YAMLError, UnicodeDecodeError, ConfigError) as error:
-        raise ModelError(str(error) if isinstance(error, ConfigError) else f"{path}: not YAML: {error}") from error
+        config = parse(LocalizerConfig, read_yaml(path), str(path))
+    except ConfigError as error:
+        raise ModelError(str(error)) from error
     return config, _build(folder / WEIGHTS, config.model)
 
 

@@ -18,7 +18,7 @@ from untrimmed.detection.config import DetectionConfig
 from untrimmed.errors import ConfigError
 from untrimmed.learning.config import TrainingConfig
 from untrimmed.model.config import ModelConfig
-from untrimmed.settings import dump, parse
+from untrimmed.settings import dump, parse, read_yaml, yaml_fault
 
 TIou = Annotated[float, Field(gt=0, le=1)]
 
@@ -135,25 +135,6 @@ def read_recipe(name: str) -> dict[str, Any]:
     return values
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML file that has to be a mapping.
-
-    Raises:
-        ConfigError: if it cannot be read, is no YAML, or is something else.
-    """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8, or a date that there is not
-        raise ConfigError(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path}: expected sections such as 'data' and 'model', but found {type(values).__name__}")
-    return values
-
-
 def parse_options(words: Sequence[str]) -> dict[str, Any]:
     """Make overrides of the words of a command line: `--model.width 256` or `--model.width=256`; values are YAML.
 
@@ -176,7 +157,7 @@ def parse_options(words: Sequence[str]) -> dict[str, Any]:
         try:
             overrides[name.removeprefix("--").replace("-", "_")] = yaml.safe_load(value)
         except (yaml.YAMLError, ValueError) as error:
-            raise ConfigError(f"option {name}: {value!r} is not a value: {' '.join(str(error).split())}") from error
+            raise ConfigError(f"option {name}: {value!r} is not a value: {yaml_fault(error)}") from error
     return overrides
 
 

@@ -25,7 +25,7 @@ from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 from untrimmed.data.files import write_atomically
 from untrimmed.detection.model_folder import LocalizerConfig, write_model_folder
 from untrimmed.errors import ConfigError, ModelError
-from untrimmed.experiment.config import ExperimentConfig, read_yaml, resolved, to_yaml
+from untrimmed.experiment.config import ExperimentConfig, load_config, resolved, to_yaml
 from untrimmed.learning.trainer import Trainer
 from untrimmed.model.checkpoint import load_checkpoint, save_checkpoint
 from untrimmed.settings import dump
@@ -91,7 +91,7 @@ def begin(path: Path, config: ExperimentConfig, *, resume: bool) -> bool:
         return False
     if not resume:
         raise ConfigError(f"{path}: holds a run already; go on with it by --resume, or choose another --out")
-    before, now = flatten(read_yaml(path / EXPERIMENT)), flatten(dump(resolved(config)))
+    before, now = (flatten(dump(resolved(c))) for c in (load_config(str(path / EXPERIMENT)), config))
     for key in before | now:
         if before.get(key) != now.get(key):
             raise ConfigError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict
@@ -81,6 +82,9 @@ class _Losses(nn.Module):
 class Trainer:
     """Trains a model; holds all that changes on the way.
 
+    The gradient of a step is the mean over its accumulated batches. The criterion's T+ stays that of one batch, so two
+    batches of 2 make the same step as one of 4, where T+ is twice as large.
+
     Args:
         fabric: devices, precision and processes, already launched.
         model: on any device; moved to fabric's.
@@ -153,7 +157,9 @@ class Trainer:
             FeatureError: if features cannot be read; what was saved before is untouched.
             ConfigError: if an epoch ends with a loss that is not finite; so is what was saved before.
         """
-        with self._stop.listening():
+        with self._stop.listening(), warnings.catch_warnings():
+            # Said of weights with a dimension of length 1, where strides differ and layouts do not.
+            warnings.filterwarnings("ignore", "Grad strides do not match bucket view", UserWarning)
             while not self.finished:
                 self._epoch()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +30,22 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
         ModelError: if the file is missing, damaged, or holds anything else.
     """
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what a foreign file could be written with
+            state = torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError as error:
         raise ModelError(f"{path}: there is no such file") from error
+    except (IsADirectoryError, PermissionError) as error:
+        raise ModelError(f"{path}: cannot be opened ({error.strerror})") from error
     except pickle.UnpicklingError as error:
         raise ModelError(
-            f"{path}: holds more than tensors and plain values, so it could run code when opened, and is not opened. "
-            "Save its state_dict alone and give that"
+            f"{path}: is damaged, or holds more than tensors and plain values. Such a file can run code when it is "
+            "opened, so it is not. If you trust it, save its state_dict alone, with torch.save, and give that"
         ) from error
-    except (RuntimeError, EOFError, ValueError, OSError, KeyError) as error:
-        raise ModelError(f"{path}: is no checkpoint, or damaged ({str(error).splitlines()[0]})") from error
+    except Exception as error:  # the restricted unpickler fails in as many ways as a file can be damaged
+        raise ModelError(
+            f"{path}: is damaged, or is no file that torch.save wrote. Copy it again, or save its state_dict anew"
+        ) from error
     if not isinstance(state, dict):
-        raise ModelError(f"{path}: expected a dictionary, but found {type(state).__name__}")
+        raise ModelError(f"{path}: expected a dictionary of tensors, but found {type(state).__name__}")
     return state

@@ -37,15 +37,18 @@ def select(annotations: Annotations, subsets: Mapping[str, Sequence[str]]) -> tu
     return roles, findings
 
 
-def annotation_findings(roles: Roles) -> Iterator[Finding]:
-    """Yield what is wrong with the annotations of these videos."""
+def annotation_findings(roles: Roles, *, drops_unusable: bool = False) -> Iterator[Finding]:
+    """Yield what is wrong with the annotations of these videos.
+
+    Instances outside of their video are an error in training, unless `drops_unusable` says that they are left out.
+    """
     yield from _shared_videos(roles)
     yield from _untrained_labels(roles)
     yield from _similar_labels(roles)
     for role, videos in roles.items():
         yield from _durations(role, videos)
         yield from _empty_videos(role, videos)
-        yield from _segments(role, videos)
+        yield from _segments(role, videos, refuses_outside=role == TRAINING and not drops_unusable)
 
 
 def label_counts(videos: Sequence[Video]) -> Counter[str]:
@@ -119,7 +122,7 @@ def _empty_videos(role: str, videos: Sequence[Video]) -> Iterator[Finding]:
         yield Finding("warning", f"{role} videos", message, empty)
 
 
-def _segments(role: str, videos: Sequence[Video]) -> Iterator[Finding]:
+def _segments(role: str, videos: Sequence[Video], *, refuses_outside: bool) -> Iterator[Finding]:
     """Instances that are reversed, without length, outside their video, or there twice."""
     pairs = [(video, instance) for video in videos for instance in video.instances]
     backward = [(v, i) for v, i in pairs if not i.start <= i.end]
@@ -135,7 +138,9 @@ def _segments(role: str, videos: Sequence[Video]) -> Iterator[Finding]:
     if empty:
         yield _grouped("warning", place, empty, "without length, which nothing can find")
     if outside:
-        yield _grouped("warning", place, outside, "outside the duration of their video")
+        way_out = "; correct them, or set data.unusable to drop" if refuses_outside else ""
+        severity: Severity = "error" if refuses_outside else "warning"
+        yield _grouped(severity, place, outside, "outside the duration of their video", way_out)
     if over:
         yield _grouped("warning", place, over, f"over the end of their video, by up to {_excess(*over[0]):.3g} s")
     if twice:
@@ -147,10 +152,12 @@ def _excess(video: Video, instance: Instance) -> float:
     return max(-instance.start, instance.end - video.duration)
 
 
-def _grouped(severity: Severity, place: str, which: Sequence[tuple[Video, Instance]], what: str) -> Finding:
+def _grouped(
+    severity: Severity, place: str, which: Sequence[tuple[Video, Instance]], what: str, way_out: str = ""
+) -> Finding:
     """Make one finding of many instances, the first of which is shown."""
     video, instance = which[0]
     times = f"{instance.start:g} to {instance.end:g} s"
     example = f"{instance.label!r} from {times} in video {video.id!r} of {video.duration:g} s"
     ids = tuple(dict.fromkeys(video.id for video, _ in which))
-    return Finding(severity, place, f"{count(len(which), 'instance')} {what}, such as {example}", ids)
+    return Finding(severity, place, f"{count(len(which), 'instance')} {what}, such as {example}{way_out}", ids)

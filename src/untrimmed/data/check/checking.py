@@ -22,6 +22,7 @@ def check(
     inputs: Inputs,
     subsets: Mapping[str, Sequence[str]],
     *,
+    drops_unusable: bool = False,
     moments_of: Callable[[int], NDArray[np.floating[Any]]] | None = None,
     radius: float | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -32,13 +33,14 @@ def check(
         annotations: of the data set.
         inputs: the features, and what is made of them; their `expected_dimension` is compared with what is there.
         subsets: names of the subsets of each role. The role `training` is what the model is trained on.
+        drops_unusable: whether training leaves out instances that lie outside of their video, and does not refuse them.
         moments_of: the moments `[N, 4]` of a video of T clips (time, range from, range to, stride), to count the
             instances that no moment is trained on; `None` leaves that out.
         radius: of center sampling, in strides; `None` is the whole instance.
         progress: called with the number of videos that are done and of all.
     """
     roles, findings = select(annotations, subsets)
-    findings += annotation_findings(roles)
+    findings += annotation_findings(roles, drops_unusable=drops_unusable)
     videos = list({video.id: video for of_role in roles.values() for video in of_role}.values())
     extents, feature_findings = read_all(videos, inputs, progress)
     findings += feature_findings

@@ -38,7 +38,7 @@ def checked_dimension(shape: tuple[int, int], expected: int | None, place: str) 
     if expected is not None and shape[1] != expected:
         raise FeatureError(
             f"{place}: the features are {list(shape)}, which is {shape[1]} dimensions, but {expected} are expected."
-            f"{transposition_hint(shape, expected)}"
+            f"{transposition_hint(shape, expected) or ' Use features of the same extractor.'}"
         )
 
 

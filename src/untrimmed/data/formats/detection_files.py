@@ -57,7 +57,7 @@ def read_detections(path: str | Path, labels: Sequence[str]) -> dict[str, Detect
         AnnotationError: if the file cannot be read, or has numbers that are not finite, or a segment that is reversed.
     """
     path = Path(path)
-    table = _read_json(path) if ".json" in _suffix(path) else _read_csv(path)
+    table = _read_json(path) if ".json" in detections_suffix(path) else _read_csv(path)
     _check_numbers(path, table)
     codes = {video: code for code, video in enumerate(dict.fromkeys([*table.all_videos, *table.videos]))}
     video = np.fromiter(map(codes.__getitem__, table.videos), np.int64, len(table.videos))
@@ -80,7 +80,7 @@ def write_detections(detections: Iterable[Detections], path: str | Path) -> None
         OSError: if the file cannot be written.
     """
     path = Path(path)
-    text = _json_text(detections) if ".json" in _suffix(path) else _csv_text(detections)
+    text = _json_text(detections) if ".json" in detections_suffix(path) else _csv_text(detections)
     content = text.encode()
     write_atomically(path, gzip.compress(content, mtime=0) if path.suffix.lower() == ".gz" else content)
 
@@ -99,7 +99,12 @@ class _Table:
     """Ids of all videos, also of those without detections, where the file has them."""
 
 
-def _suffix(path: Path) -> str:
+def detections_suffix(path: Path) -> str:
+    """Return the suffix that decides the format of a file of detections.
+
+    Raises:
+        AnnotationError: if it is none that can be read and written.
+    """
     for suffix in _SUFFIXES:
         if path.name.lower().endswith(suffix):
             return suffix

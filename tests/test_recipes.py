@@ -1,0 +1,149 @@
+"""The recipes that ship with the package: they parse, build, and are what they say they are."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from untrimmed.experiment.config import load_config, recipe_names, recipe_text
+from untrimmed.experiment.data import open_data
+from untrimmed.learning.config import OptimiserConfig, TargetConfig
+from untrimmed.model.config import ModelConfig
+from untrimmed.model.network import ActionFormer
+
+# What the data decide where a recipe leaves it open: dimensions and classes.
+OF_DATA = {"sbhar": (150, 12), "thumos14_i3d": (2048, 20), "timed_up_and_go": (150, 4)}
+
+
+def model_of(name: str) -> ModelConfig:
+    return load_config(name).model.for_data(*OF_DATA[name])
+
+
+def parameters(config: ModelConfig) -> int:
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in ActionFormer(config).parameters())
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_builds(name: str) -> None:
+    config = load_config(name)
+    assert config.description
+    assert config.data.train
+    assert config.data.validate
+    assert not set(config.data.train) & set(config.data.validate)
+    assert parameters(model_of(name)) > 1e5
+    assert len(model_of(name).ranges) == model_of(name).levels
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_recipe_says_how_it_is_used(name: str) -> None:
+    text = recipe_text(name)
+    assert text.startswith("# ")
+    config = load_config(name)
+    command = re.search(rf"untrimmed train {name} (.*)", text)
+    if config.data.annotations is None:
+        assert command is not None
+        assert "--data.annotations" in command[1]
+        assert "--data.features" in command[1]
+    assert set(yaml.safe_load(text)) <= {"description", "data", "model", "training", "detection", "evaluation"}
+
+
+@pytest.mark.parametrize(("name", "millions"), [("thumos14_i3d", 29.25), ("sbhar", 1.715), ("timed_up_and_go", 1.712)])
+def test_parameters(name: str, millions: float) -> None:
+    assert parameters(model_of(name)) / 1e6 == pytest.approx(millions, abs=0.005 if millions > 10 else 0.0005)
+
+
+def test_parameters_as_published(shared: Path) -> None:
+    text = (shared / "reference" / "recipes.md").read_text()
+    header = next(line for line in text.splitlines() if line.startswith("| key |"))
+    row = next(line for line in text.splitlines() if line.startswith("| parameters |"))
+    published = dict(zip(header.split(" | ")[1:], row.split(" | ")[1:], strict=True))
+    assert published["thumos14_i3d"] == f"{parameters(model_of('thumos14_i3d')) / 1e6:.2f} M"
+
+
+def test_thumos14_i3d_has_the_official_settings() -> None:
+    """Key by key, the defaults of the official code and what its thumos_i3d.yaml changes; see there for its names."""
+    config = load_config("thumos14_i3d")
+
+    data = config.data
+    assert (data.train, data.validate) == (("validation",), ("test",))
+    assert (data.prefix, data.key) == ("", None)
+    assert (data.inputs.kind, data.inputs.stride, data.inputs.window) == ("features", 4, 16)
+    assert data.inputs.rate is None  # of each video, from the annotations
+    assert (data.inputs.downsample, data.inputs.resample) == (1, None)
+
+    model = config.model
+    assert (model.input_dims, model.num_classes) == (2048, 20)
+    assert (model.projection_layers, model.projection_kernel, model.projection_norm) == (2, 3, True)
+    assert (model.width, model.neck_width, model.head_width) == (512, None, None)  # all 512
+    assert model.position == "none"
+    assert (model.encoder, model.stem_blocks, model.downsampling_blocks, model.factor) == ("transformer", 2, 5, 2)
+    assert (model.pyramid, model.downsampling, model.qkv_convolution) == ("stem", "convolution", True)
+    assert model.strides == (1, 2, 4, 8, 16, 32)
+    assert (model.attention_heads, model.mlp_ratio) == (4, 4)
+    assert model.windows == (19,) * 6
+    assert model.branch_scale == 1e-4
+    assert (model.drop_path, model.dropout) == (0.1, 0.0)
+    assert (model.neck, model.neck_norm) == ("identity", True)
+    assert (model.head_layers, model.head_kernel, model.head_norm) == (3, 3, True)
+    assert (model.prior, model.empty_classes) == (0.01, ())
+    assert model.ranges == ((0, 4), (4, 8), (8, 16), (16, 32), (32, 64), (64, 10000))
+
+    training = config.training
+    assert (training.epochs, training.warmup_epochs) == (30, 5)
+    assert (training.batch_size, training.accumulate) == (2, 1)
+    assert (training.crop.max_length, training.crop.ratio, training.crop.min_visible) == (2304, (0.9, 1.0), 0.5)
+    assert training.target == TargetConfig(
+        center_radius=1.5,
+        regression_loss="diou",
+        regression_weight=1.0,
+        label_smoothing=0.0,
+        focal_alpha=0.25,
+        focal_gamma=2.0,
+        initial_normaliser=100,
+        normaliser_momentum=0.9,
+    )
+    assert training.optimiser == OptimiserConfig(
+        kind="adamw",
+        learning_rate=1e-4,
+        weight_decay=0.05,
+        schedule="cosine",
+        clip_norm=1.0,
+        ema_decay=0.999,
+        ema_warmup=True,  # ours: see what differs from the official code
+    )
+
+    detection = config.detection
+    assert (detection.candidates, detection.score_threshold) == ("every", 0.001)
+    assert (detection.candidates_per_level, detection.min_duration) == (2000, 0.05)
+    assert (detection.suppression, detection.per_class, detection.sigma) == ("soft", True, 0.5)
+    assert (detection.min_score, detection.max_detections) == (0.001, 200)
+    assert detection.voting_tiou is None
+    assert config.evaluation.tious == (0.3, 0.4, 0.5, 0.6, 0.7)
+
+
+@pytest.mark.parametrize("name", ["sbhar", "timed_up_and_go"])
+def test_recordings_of_a_phone_have_the_published_settings(name: str) -> None:
+    """What Bock et al. (IMWUT 2024) set for sensors, as far as a recipe does not say that it differs."""
+    config = load_config(name)
+    assert config.data.inputs.rate == 50
+    assert config.model.window == 9
+    assert config.model.ranges == ((0, 4), (2, 8), (4, 16), (8, 32), (16, 64), (32, 10000))
+    assert (config.training.crop.ratio, config.training.crop.min_visible) == ((0.9, 1.0), 0.3)
+    assert config.training.target.label_smoothing == 0.1
+    assert config.training.target.initial_normaliser == 250
+    assert config.training.optimiser.weight_decay == 0.05
+    assert config.detection.sigma == 0.4
+
+
+def test_the_embedded_data_are_what_the_recipe_says() -> None:
+    data = open_data(load_config("timed_up_and_go").data)
+    assert len(data.annotations) == 223
+    assert data.validate is not None
+    assert len(data.train) + len(data.validate) == 223
+    assert not {video.id for video in data.train} & {video.id for video in data.validate}
+    assert (data.inputs.dimension, len(data.annotations.labels)) == OF_DATA["timed_up_and_go"]
