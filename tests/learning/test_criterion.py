@@ -239,7 +239,7 @@ def test_processes_together_have_the_loss_of_the_whole_batch() -> None:
             valid=whole_predictions.valid[mine],
         )
         # Stands for an all-reduce: every process learns the count of all.
-        criterion = Criterion(TargetConfig(), processes=2, total_count=lambda mine: count.to(mine.dtype))
+        criterion = Criterion(TargetConfig(), processes=2, total=lambda mine: count.to(mine.dtype))
         shares.append(criterion(share, segments[mine], labels[mine]).total)
         assert criterion.normaliser.item() == whole.normaliser.item()
     torch.testing.assert_close(torch.stack(shares).mean(), losses.total)

@@ -96,6 +96,7 @@ def test_ranges_of_ones_own() -> None:
 def test_input_dim_is_that_of_all_streams() -> None:
     assert ModelConfig(input_dims=7).input_dim == 7
     assert ModelConfig(input_dims=(7, 5), stream_widths=(256, 256)).input_dim == 12
+    assert ModelConfig(stream_widths=(256, 256)).input_dims is None  # to be read off the data
 
 
 def test_lists_of_a_file_become_tuples() -> None:
@@ -121,7 +122,6 @@ def test_configuration_is_frozen_and_compares_by_value() -> None:
         ({"input_dims": (8, 4), "stream_widths": (512,)}, r"stream_widths is \[512\], but has to be 2 numbers"),
         ({"input_dims": (8, 4), "stream_widths": (256, 255)}, "add up to the width, 512"),
         ({"input_dims": 8, "stream_widths": (512,)}, "stream_widths is for several streams"),
-        ({"stream_widths": (512,)}, "stream_widths is for several streams"),
         ({"projection_kernel": 4}, "projection_kernel is 4, but has to be odd"),
         ({"head_kernel": 2}, "head_kernel is 2, but has to be odd"),
         ({"window": 18}, "window is 18, but has to be odd and at least 3, or null for all moments"),

@@ -23,8 +23,8 @@ class Losses:
     regression: Tensor
 
 
-def _same(count: Tensor) -> Tensor:
-    return count
+def _same(mine: Tensor) -> Tensor:
+    return mine
 
 
 class Criterion(nn.Module):
@@ -33,19 +33,17 @@ class Criterion(nn.Module):
     T+ is a running mean of the number of positive moments in a batch, at least 1 each: a batch of a few videos has too
     noisy a count to divide by.
 
-    `total_count` sums a count over all processes of a distributed run, `processes` is how many there are; each process
+    `total` sums over all processes of a distributed run, `processes` is how many there are; each process
     then has its share of the loss times `processes`, since their gradients are averaged.
     """
 
     normaliser: Tensor
 
-    def __init__(
-        self, config: TargetConfig, *, processes: int = 1, total_count: Callable[[Tensor], Tensor] = _same
-    ) -> None:
+    def __init__(self, config: TargetConfig, *, processes: int = 1, total: Callable[[Tensor], Tensor] = _same) -> None:
         super().__init__()
         self.config = config
         self.processes = processes
-        self.total_count = total_count
+        self.total = total
         self.register_buffer("normaliser", torch.tensor(float(config.initial_normaliser)))
 
     def targets(self, predictions: Predictions, segments: list[Tensor], labels: list[Tensor]) -> Targets:
@@ -69,7 +67,7 @@ class Criterion(nn.Module):
             targets = self.targets(predictions, segments, labels)
             positive = targets.positive & predictions.valid
             if self.training:
-                count = self.total_count(positive.sum()).clamp(min=1).to(self.normaliser.dtype)
+                count = self.total(positive.sum()).clamp(min=1).to(self.normaliser.dtype)
                 self.normaliser.lerp_(count, 1 - config.normaliser_momentum)
             smooth = config.label_smoothing
             wanted = targets.classes * (1 - smooth) + smooth / (targets.classes.shape[-1] + 1)
@@ -85,7 +83,8 @@ class Criterion(nn.Module):
         )
         regression = (boundary * positive).sum() * scale
         if config.regression_weight == "auto":
-            weight: Tensor | float = classification.detach() / regression.detach().clamp(min=0.01)
+            both = self.total(torch.stack([classification, regression]).detach())
+            weight: Tensor | float = both[0] / both[1].clamp(min=0.01 * self.processes)
         else:
             weight = config.regression_weight
         return Losses(classification + weight * regression, classification, regression)

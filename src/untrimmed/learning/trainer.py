@@ -114,7 +114,7 @@ class Trainer:
         self.criterion = Criterion(
             config.target,
             processes=fabric.world_size,
-            total_count=lambda count: cast("Tensor", fabric.all_reduce(count, reduce_op="sum")),
+            total=lambda mine: cast("Tensor", fabric.all_reduce(mine, reduce_op="sum")),
         )
         self.losses, self.optimiser = fabric.setup(_Losses(model, self.criterion), optimiser)
         decay = config.optimiser.ema_decay

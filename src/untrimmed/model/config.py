@@ -83,26 +83,32 @@ class ModelConfig:
     """`official` lets padded positions leak a constant into their neighbours, as the official code does; see docs."""
 
     def __post_init__(self) -> None:
-        if isinstance(self.input_dims, tuple):
-            self._check_streams(self.input_dims)
-        elif self.stream_widths is not None:
+        self._check_projection()
+        self._check_attention()
+        self._check_pyramid()
+        self._check_heads()
+
+    def _check_projection(self) -> None:
+        dims, widths = self.input_dims, self.stream_widths
+        if widths is not None and isinstance(dims, int):
             raise ValueError("stream_widths is for several streams: give input_dims as a list, one number a stream")
-        for name in ("projection_kernel", "head_kernel"):
-            if getattr(self, name) % 2 == 0:
-                raise ValueError(f"{name} is {getattr(self, name)}, but has to be odd")
-        for window in self.window if isinstance(self.window, tuple) else (self.window,):
+        if isinstance(dims, tuple) and widths is None:
+            raise ValueError("input_dims names several streams, so stream_widths has to say how wide each becomes")
+        if isinstance(dims, tuple) and widths is not None and len(widths) != len(dims):
+            raise ValueError(f"stream_widths is {list(widths)}, but has to be {len(dims)} numbers, one a stream")
+        if widths is not None and sum(widths) != self.width:
+            raise ValueError(f"stream_widths is {list(widths)}, but has to add up to the width, {self.width}")
+        if self.projection_kernel % 2 == 0:
+            raise ValueError(f"projection_kernel is {self.projection_kernel}, but has to be odd")
+        if not self.projection_layers and isinstance(dims, int) and dims != self.width:
+            raise ValueError(f"projection_layers is 0, so the features' {dims} dimensions have to be the width")
+
+    def _check_attention(self) -> None:
+        for window in self.windows:
             if window is not None and (window % 2 == 0 or window == 1):
                 raise ValueError(f"window is {window}, but has to be odd and at least 3, or null for all moments")
-        if isinstance(self.window, tuple) and len(self.window) != self.levels:
-            raise ValueError(f"window has {len(self.window)} numbers, but the pyramid has {self.levels} levels")
-        if isinstance(self.regression_ranges, tuple) and len(self.regression_ranges) != self.levels:
-            raise ValueError(f"regression_ranges has {len(self.regression_ranges)}, but there are {self.levels} levels")
-        if any(not 0 <= low < high for low, high in self.ranges):
-            raise ValueError(f"regression_ranges {self.ranges} have to be pairs of a lower and a higher number, from 0")
-        if not self.projection_layers and isinstance(self.input_dims, int) and self.input_dims != self.width:
-            raise ValueError(
-                f"projection_layers is 0, so the features' {self.input_dims} dimensions have to be the width"
-            )
+        if len(self.windows) != self.levels:
+            raise ValueError(f"window has {len(self.windows)} numbers, but the pyramid has {self.levels} levels")
         if self.encoder == "transformer" and self.width % self.attention_heads:
             raise ValueError(
                 f"width is {self.width}, but has to be a multiple of the {self.attention_heads} attention_heads"
@@ -111,23 +117,24 @@ class ModelConfig:
             raise ValueError(f"position is {self.position!r}, but encoder 'conv' has no positional encoding")
         if self.position in ("relative", "both") and set(self.windows) == {None}:
             raise ValueError(f"position is {self.position!r}, which needs attention with a window at some level")
-        if self.neck == "identity" and self.neck_width not in (None, self.width):
-            raise ValueError(f"neck_width is {self.neck_width}, but neck 'identity' keeps the width, {self.width}")
+
+    def _check_pyramid(self) -> None:
+        if isinstance(self.regression_ranges, tuple) and len(self.regression_ranges) != self.levels:
+            raise ValueError(f"regression_ranges has {len(self.regression_ranges)}, but there are {self.levels} levels")
+        if any(not 0 <= low < high for low, high in self.ranges):
+            raise ValueError(f"regression_ranges {self.ranges} have to be pairs of a lower and a higher number, from 0")
         if self.pyramid == "every_block" and not self.stem_blocks:
             raise ValueError("pyramid is 'every_block', which needs at least one stem block")
         if self.encoder == "conv" and self.downsampling != "convolution":
             raise ValueError(f"downsampling is {self.downsampling!r}, but encoder 'conv' has only 'convolution'")
+
+    def _check_heads(self) -> None:
+        if self.neck == "identity" and self.neck_width not in (None, self.width):
+            raise ValueError(f"neck_width is {self.neck_width}, but neck 'identity' keeps the width, {self.width}")
+        if self.head_kernel % 2 == 0:
+            raise ValueError(f"head_kernel is {self.head_kernel}, but has to be odd")
         if self.num_classes is not None and any(not 0 <= i < self.num_classes for i in self.empty_classes):
             raise ValueError(f"empty_classes {list(self.empty_classes)} go beyond the {self.num_classes} classes")
-
-    def _check_streams(self, dims: tuple[int, ...]) -> None:
-        if self.stream_widths is None:
-            raise ValueError("input_dims names several streams, so stream_widths has to say how wide each becomes")
-        if len(self.stream_widths) != len(dims) or sum(self.stream_widths) != self.width:
-            raise ValueError(
-                f"stream_widths is {list(self.stream_widths)}, but has to be {len(dims)} numbers that add up to the "
-                f"width, {self.width}"
-            )
 
     @property
     def input_dim(self) -> int:
