@@ -243,3 +243,22 @@ def test_shared_recordings(shared: Path, name: str, config: dict[str, Any], vide
     features, grid = both.read(Video(video, duration=0.0))
     assert features.shape == shape
     assert grid.rate == 50
+
+
+def test_scaled_signals_are_windows_of_the_scaled_samples() -> None:
+    signal = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
+    plain = InputConfig(kind="signals", stride=2, window=4, rate=1, channels=(2, 0))
+    scaled = InputConfig(kind="signals", stride=2, window=4, rate=1, channels=(2, 0), scale=(5, 0.5))
+    in_place = signal / np.array([0.5, 1, 5], dtype=np.float32)
+    np.testing.assert_array_equal(scaled.features(signal), plain.features(in_place))
+    assert scaled.features(signal).dtype == np.float32
+
+
+def test_a_scale_has_a_number_for_each_channel() -> None:
+    with pytest.raises(ValidationError, match="scale has 1 numbers, but channels names 2"):
+        InputConfig(kind="signals", stride=2, window=4, channels=(0, 1), scale=(5,))
+    with pytest.raises(ValidationError, match="scale has an effect on kind 'signals' only"):
+        InputConfig(scale=(5,))
+    config = InputConfig(kind="signals", stride=2, window=4, scale=(5, 1))
+    with pytest.raises(FeatureError, match=r"'v': the signals have 3 channels, but inputs.scale has 2 numbers"):
+        config.features(np.zeros((9, 3), np.float32), "'v'")

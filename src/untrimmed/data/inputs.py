@@ -37,6 +37,8 @@ class InputConfig:
     """Frames per second. Left out: what `features.json` says, else the `fps` of each video in the annotations."""
     channels: tuple[Annotated[int, Field(ge=0)], ...] | None = None
     """Columns of the signals to use, the first is 0. Left out: all."""
+    scale: tuple[Positive, ...] | None = None
+    """What each used channel of the signals is divided by, to bring channels of different units to a like size."""
     downsample: Count = 1
     """Use every so manieth row of the features."""
     resample: Count | None = None
@@ -44,8 +46,9 @@ class InputConfig:
 
     def __post_init__(self) -> None:
         if self.kind == "features":
-            if self.channels is not None:
-                raise ValueError("channels has an effect on kind 'signals' only; leave it out, or set the kind")
+            for name in ("channels", "scale"):
+                if getattr(self, name) is not None:
+                    raise ValueError(f"{name} has an effect on kind 'signals' only; leave it out, or set the kind")
             return
         if self.downsample != 1 or self.resample is not None:
             raise ValueError("downsample and resample have an effect on kind 'features' only; set the stride instead")
@@ -54,6 +57,8 @@ class InputConfig:
                 raise ValueError(f"{key} is {value}, but kind 'signals' needs a whole number of samples")
         if self.channels is not None and len(set(self.channels)) != max(1, len(self.channels)):
             raise ValueError(f"channels is {list(self.channels)}, but has to name at least one, and each only once")
+        if self.scale is not None and self.channels is not None and len(self.scale) != len(self.channels):
+            raise ValueError(f"scale has {len(self.scale)} numbers, but channels names {len(self.channels)}")
 
     def completed(self, description: FeatureDescription | None, place: str = "features.json") -> InputConfig:
         """Return this configuration with what it leaves open filled in from a description read from `place`.
@@ -149,7 +154,7 @@ class InputConfig:
         return int(self.stride), int(self.window)
 
     def _windows(self, array: NDArray[Any], name: str) -> NDArray[np.float32]:
-        """Cut signals `[S, channels]` into flattened windows `[T, channels * window]`."""
+        """Cut signals `[S, channels]`, scaled, into flattened windows `[T, channels * window]`."""
         if self.channels is not None:
             if max(self.channels) >= array.shape[1]:
                 raise FeatureError(
@@ -157,6 +162,11 @@ class InputConfig:
                     f"inputs.channels asks for {max(self.channels)}. Correct it, or transpose signals stored as [C, S]"
                 )
             array = array[:, self.channels]
+        if self.scale is not None:
+            if len(self.scale) != array.shape[1]:
+                found = f"{array.shape[1]} channels, but inputs.scale has {len(self.scale)} numbers"
+                raise FeatureError(f"{name}: the signals have {found}. Name one for each channel that is used")
+            array = array / np.array(self.scale, dtype=np.float32)
         clips = self.clips(len(array), name)
         stride, window = self._samples()
         windows = np.lib.stride_tricks.sliding_window_view(array, window, axis=0)[::stride]  # [T, channels, window]
