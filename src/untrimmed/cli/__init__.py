@@ -49,9 +49,8 @@ def main(words: list[str] | None = None) -> None:
         app(words, exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except CycloptsError as error:
-        more = isinstance(error, UnusedCliTokensError) and f"{' '.join(error.unused_tokens or ())!r} is too much."
-        again = " ".join(["untrimmed", *([command] if command else []), "--help"])
-        _fail(f"{more or str(error).strip()} Run `{again}`", code=2)
+        help_command = " ".join(filter(None, ["untrimmed", command, "--help"]))
+        _fail(f"{_usage_fault(error)} Run `{help_command}`", code=2)
     except ConfigError as error:
         _fail(str(error), code=2)
     except UntrimmedError as error:
@@ -66,6 +65,12 @@ def main(words: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         _fail("interrupted", code=130)
     sys.exit(0)
+
+
+def _usage_fault(error: CycloptsError) -> str:
+    if isinstance(error, UnusedCliTokensError):
+        return f"{' '.join(error.unused_tokens or ())!r} is too much."
+    return str(error).strip()
 
 
 def _fail(message: str, code: int = 1) -> None:

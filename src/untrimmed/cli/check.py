@@ -6,17 +6,19 @@ import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 from numpy.typing import NDArray
 
 from untrimmed.cli.console import bar, show_json, show_table
+from untrimmed.data.annotations import Annotations
+from untrimmed.data.check import Finding, Report
+from untrimmed.data.check import check as run
+from untrimmed.data.check.report import count
+from untrimmed.data.formats.activitynet import find_problems
 from untrimmed.experiment.config import DataConfig, ExperimentConfig, load_config, parse_options
-
-if TYPE_CHECKING:
-    from untrimmed.data.annotations import Annotations
-    from untrimmed.data.check import Report
+from untrimmed.experiment.data import annotated, open_inputs
 
 
 def check(
@@ -55,9 +57,6 @@ def check(
 
 def _check_annotations(path: Path, config: DataConfig) -> Report | None:
     """Return all that keeps an annotation file from being read, or nothing if it can be."""
-    from untrimmed.data.check import Finding, Report  # noqa: PLC0415
-    from untrimmed.data.formats.activitynet import find_problems  # noqa: PLC0415
-
     strict = config.unusable == "refuse"
     problems = [problem for problem in find_problems(path) if strict or not problem.about_one_instance]
     findings = tuple(Finding("error", f"{path}: {problem.place}", problem.message) for problem in problems)
@@ -65,19 +64,18 @@ def _check_annotations(path: Path, config: DataConfig) -> Report | None:
 
 
 def _check_all(config: ExperimentConfig) -> Report:
-    from untrimmed.data.check import check as run  # noqa: PLC0415  (nor is torch needed to refuse a wrong setting)
-    from untrimmed.experiment.data import annotated, open_inputs  # noqa: PLC0415
-
     annotations = annotated(config.data)
     dimension = None if config.model.input_dims is None else config.model.input_dim
     inputs = replace(open_inputs(config.data), expected_dimension=dimension)
-    subsets = {"training": config.data.train, "validation": config.data.validate}
+    subsets = {"training": config.data.train}
+    if config.data.validate:
+        subsets["validation"] = config.data.validate
     with bar() as progress:
         task = progress.add_task("checking", total=None, note="")
         report = run(
             annotations,
             inputs,
-            {role: names for role, names in subsets.items() if names},
+            subsets,
             drops_unusable=config.data.unusable == "drop",
             moments_of=partial(_moments, config),
             radius=config.training.target.center_radius,
@@ -87,8 +85,6 @@ def _check_all(config: ExperimentConfig) -> Report:
 
 
 def _with_classes_checked(report: Report, config: ExperimentConfig, annotations: Annotations) -> Report:
-    from untrimmed.data.check import Finding  # noqa: PLC0415
-
     stated, found = config.model.num_classes, len(annotations.labels)
     if stated in (None, found):
         return report
@@ -97,7 +93,7 @@ def _with_classes_checked(report: Report, config: ExperimentConfig, annotations:
 
 
 def _moments(config: ExperimentConfig, length: int) -> NDArray[Any]:
-    from untrimmed.model.moments import pyramid_moments  # noqa: PLC0415
+    from untrimmed.model.moments import pyramid_moments  # noqa: PLC0415  torch is not needed to refuse a wrong setting
 
     return pyramid_moments(length, config.model.strides, config.model.ranges).numpy()
 
@@ -112,4 +108,4 @@ def _show(report: Report) -> None:
         show_table(f"videos: {videos}", ["class", *(f"{role} instances" for role in roles), "never trained on"], rows)
     for finding in report.findings:
         print(f"{finding.severity}: {finding.place}: {finding.message}")
-    print(f"{len(report.errors)} errors, {len(report.warnings)} warnings")
+    print(f"{count(len(report.errors), 'error')}, {count(len(report.warnings), 'warning')}")

@@ -16,7 +16,7 @@ from untrimmed.experiment.training import train
 RECIPE = "timed_up_and_go"
 
 
-def demo(*, out: Path = Path("runs/demo"), epochs: int = 25) -> None:
+def demo(*, out: Path = Path("runs/demo"), epochs: int = 30) -> None:
     """Train, score and use a model on recordings that ship with the package.
 
     23 people stand up, walk, turn and sit down with a phone in the pocket. A model is trained on 19 of them, is scored
@@ -29,9 +29,10 @@ def demo(*, out: Path = Path("runs/demo"), epochs: int = 25) -> None:
     out
         Folder of the run.
     epochs
-        Epochs to train after the warm-up; fewer are faster and worse.
+        Epochs to train, a sixth of them to warm up; fewer are faster and worse.
     """
-    config = load_config(RECIPE, {"training.epochs": epochs})
+    warmup = epochs // 6
+    config = load_config(RECIPE, {"training.epochs": epochs - warmup, "training.warmup_epochs": warmup})
     with stop_politely(f"untrimmed demo --out {out} --epochs {epochs}", out), TrainingBar() as shown:
         train(config, out, resume=is_run(out), watchers=[shown])
     localizer = Localizer.load(out)

@@ -71,10 +71,15 @@ def evaluate(
     if out is not None:
         detections_suffix(out)  # before an hour of work, not after it
     if detections is not None:
-        only_of_models = {"--features": features, "--out": out}
-        void = next((option for option, value in only_of_models.items() if value is not None), None)
-        if void is not None:
-            raise ConfigError(f"{void} has no effect with --detections: leave one of them out")
+        of_models = {
+            "--features": features,
+            "--out": out,
+            "--device": device != "auto",
+            "--precision": precision != "fp32",
+        }
+        for option, given in of_models.items():
+            if given:
+                raise ConfigError(f"{option} has no effect with --detections: leave one of them out")
         score = _score_file(detections, annotations, subset, tious, reading)
         title = str(detections)
     else:

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import pickle
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pickle_bomb import Bomb
+from untrimmed.errors import ModelError
+from untrimmed.model.checkpoint import load_checkpoint, save_checkpoint
+
+STATE = {
+    "model": {"weight": torch.arange(6.0).reshape(2, 3), "counts": torch.tensor([1, 2])},
+    "history": [{"epoch": 1.0, "name": "first"}, {"epoch": 2.0, "name": None}],
+    "step": 7,
+    "done": False,
+}
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "checkpoint.pt"
+    save_checkpoint(path, STATE)
+    loaded = load_checkpoint(path)
+    for name, tensor in STATE["model"].items():
+        assert torch.equal(loaded["model"][name], tensor)
+    assert {key: value for key, value in loaded.items() if key != "model"} == {
+        key: value for key, value in STATE.items() if key != "model"
+    }
+    assert [p.name for p in path.parent.iterdir()] == ["checkpoint.pt"]
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"none\.pt: there is no such file$"):
+        load_checkpoint(tmp_path / "none.pt")
+
+
+def test_folder(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"cannot be opened \(Is a directory\)"):
+        load_checkpoint(tmp_path)
+
+
+def test_something_else_than_a_dictionary(tmp_path: Path) -> None:
+    torch.save([1, 2], tmp_path / "list.pt")
+    with pytest.raises(ModelError, match=r"list\.pt: expected a dictionary of tensors, but found list"):
+        load_checkpoint(tmp_path / "list.pt")
+
+
+def write_zip(path: Path, content: object) -> None:
+    torch.save(content, path)
+
+
+def write_legacy(path: Path, content: object) -> None:
+    torch.save(content, path, _use_new_zipfile_serialization=False)
+
+
+def write_pickle(path: Path, content: object) -> None:
+    path.write_bytes(pickle.dumps(content))
+
+
+@pytest.mark.parametrize("write", [write_zip, write_legacy, write_pickle])
+@pytest.mark.parametrize("name", ["bomb.pt", "bomb.pth.tar"])
+def test_pickle_bomb_is_refused_and_does_not_go_off(
+    tmp_path: Path, write: Callable[[Path, object], None], name: str
+) -> None:
+    trace, path = tmp_path / "trace", tmp_path / name
+    write(path, {"state_dict": {"weight": torch.ones(2)}, "extra": Bomb(trace)})
+    with pytest.raises(ModelError) as error:
+        load_checkpoint(path)
+    assert not trace.exists()
+    assert str(error.value).startswith(f"{path}: is damaged, or holds more than tensors and plain values.")
+    assert str(error.value).endswith("save its state_dict alone, with torch.save, and give that")
+    assert "weights_only" not in str(error.value)  # torch's advice would set it off
+    pickle.loads(pickle.dumps(Bomb(trace)))
+    assert trace.exists()  # it was no dud
+
+
+def test_file_of_another_kind(tmp_path: Path) -> None:
+    path = tmp_path / "weights.tar"
+    with tarfile.open(path, "w") as archive:
+        archive.add(__file__, "test.py")
+    for content in (path.read_bytes(), b"", b"no checkpoint " * 100, b"PK\x03\x04 nor this"):
+        path.write_bytes(content)
+        with pytest.raises(ModelError, match=r"weights\.tar: is damaged, or .*save its state_dict"):
+            load_checkpoint(path)
+
+
+@given(share=st.floats(0, 1, exclude_max=True), legacy=st.booleans())
+def test_file_that_is_cut_short(tmp_path_factory: pytest.TempPathFactory, share: float, legacy: bool) -> None:
+    path = tmp_path_factory.getbasetemp() / "cut.pt"
+    (write_legacy if legacy else write_zip)(path, STATE)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(ModelError, match=r"cut\.pt: is damaged, or "):
+        load_checkpoint(path)
