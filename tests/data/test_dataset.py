@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,11 @@ def test_in_memory_or_read_in_parts_is_the_same(
 ) -> None:
     annotations = make_videos({"train": 5}, without=1)
     crop = CropConfig(ratio=(0.3, 0.9), min_visible=0.3)
-    held = training_videos(annotations, tmp_path, crop, **inputs)
+    training_videos(annotations, tmp_path)  # writes the features
+    written = Inputs(open_features(tmp_path), InputConfig(**inputs))
+    videos = {v.id: replace(v, duration=written.grid(v).end(written.length(v))) for v in annotations}
+    annotations = replace(annotations, videos=videos)  # rows that are taken for samples last less long
+    held = TrainingVideos(annotations, written, crop)
     monkeypatch.setattr(dataset, "IN_MEMORY", 0)
     unheld = TrainingVideos(annotations, Inputs(open_features(tmp_path), InputConfig(**inputs)), crop)
     opened = Inputs(open_features(tmp_path), InputConfig(**inputs))
@@ -86,6 +91,16 @@ def test_in_memory_or_read_in_parts_is_the_same(
         assert a.features.dtype == np.float32
         assert len(a.features) == each.length
     assert read_if_small(annotations, opened) is None
+
+
+@pytest.mark.parametrize("factor", [0.4, 2.5])
+def test_features_of_another_length_than_the_video_are_refused(tmp_path: Path, factor: float) -> None:
+    annotations = make_videos({"train": 3})
+    write_features(annotations, tmp_path)
+    videos = dict(annotations.videos)
+    videos["train1"] = replace(videos["train1"], duration=videos["train1"].duration * factor)
+    with pytest.raises(FeatureError, match=r"video 'train1': the features end at .* but the video lasts .* Extract"):
+        opened(tmp_path, replace(annotations, videos=videos))
 
 
 def test_a_small_data_set_is_read_once(tmp_path: Path) -> None:
@@ -153,8 +168,8 @@ def test_bad_features_are_found_before_training(
 def test_a_signal_shorter_than_a_window(tmp_path: Path) -> None:
     annotations = make_videos({"train": 2})
     write_features(annotations, tmp_path)
-    np.save(tmp_path / "train1.npy", np.zeros((3, DIMENSION), dtype=np.float32))
-    with pytest.raises(FeatureError, match=r"'train1': the recording has 3 samples, which is shorter than a window"):
+    np.save(tmp_path / "train0.npy", np.zeros((3, DIMENSION), dtype=np.float32))
+    with pytest.raises(FeatureError, match=r"'train0': the recording has 3 samples, which is shorter than a window"):
         opened(tmp_path, annotations, kind="signals", stride=2, window=4)
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from untrimmed.data.annotations import Annotations
+from untrimmed.data.annotations import Annotations, Video
 from untrimmed.data.crops import CropConfig, cut, random_crop
 from untrimmed.data.features import checked_dimension
 from untrimmed.data.inputs import Inputs
+from untrimmed.errors import FeatureError
 
 IN_MEMORY = 2**30
 """Bytes of features up to which all videos of a data set are read before training begins, and held in memory."""
@@ -45,20 +46,31 @@ def read_if_small(annotations: Annotations, inputs: Inputs) -> list[NDArray[np.f
     """Read the features of all videos; `None` if they take more than `IN_MEMORY`, of which only headers are read.
 
     Raises:
-        FeatureError: if a video's features are missing, or unreadable, or have another dimension than the first ones.
+        FeatureError: if a video's features are missing, or unreadable, have another dimension than the first ones, or
+            cover less than half or more than twice of its duration.
         ConfigError: if the stride, the window or the rate of a video is not known.
     """
     clips = 0
     for video in annotations:
         length = inputs.length(video)
-        inputs.grid(video)
+        grid = inputs.grid(video)
         _, columns = inputs.store.shape(video.id)
         shape = (length, inputs.config.dimension(columns))
         checked_dimension(shape, inputs.dimension, f"{inputs.store.name}: video {video.id!r}")
+        _check_end(video, grid.end(length), inputs.store.name)
         clips += length
     if clips * inputs.dimension * np.dtype(np.float32).itemsize > IN_MEMORY:
         return None
     return [inputs.features(video) for video in annotations]
+
+
+def _check_end(video: Video, end: float, place: str) -> None:
+    """Refuse features that cannot be of the whole video, such as a file cut short or of another rate."""
+    if not video.duration / 2 <= end <= 2 * video.duration:
+        raise FeatureError(
+            f"{place}: video {video.id!r}: the features end at {end:.1f} s, but the video lasts {video.duration:.1f} "
+            "s. Extract them again, or correct its duration in the annotations, or data.inputs.stride and rate"
+        )
 
 
 class TrainingVideos:
