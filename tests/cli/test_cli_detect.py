@@ -51,6 +51,17 @@ def test_one_file(made: Path) -> None:
     ]
 
 
+def test_outside_class_scores_replace_the_labels(made: Path, tmp_path: Path) -> None:
+    (tmp_path / "scores.json").write_text(json.dumps({"class": ["x", "y"], "results": {"test0": [0.25, 0]}}))
+    file = made / "data" / "features" / "test0.npy"
+    own = run("detect", made / "model", file, "--min-score", "0", "--json").json["test0"]
+    options = ["--class-scores", tmp_path / "scores.json", "--top-classes", "1", "--min-score", "0", "--json"]
+    fused = run("detect", made / "model", file, *options).json["test0"]
+    assert {each["label"] for each in fused} == {"x"}
+    np.testing.assert_allclose([f["score"] for f in fused], [0.5 * o["score"] ** 0.5 for o in own])
+    assert [f["start"] for f in fused] == [o["start"] for o in own]
+
+
 def test_a_folder(made: Path) -> None:
     outcome = run("detect", made / "model", made / "data" / "features", "--min-score", "0", "--top", "1", "--json")
     assert (outcome.code, outcome.err) == (0, "")

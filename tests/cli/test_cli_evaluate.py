@@ -52,6 +52,18 @@ def test_table(tables: Path) -> None:
     ]
 
 
+def test_outside_class_scores_replace_the_labels(tables: Path) -> None:
+    (tables / "found.csv").write_text("video,start,end,label,score\na,1,3,proposal,0.9\nb,0,5,proposal,0.7\n")
+    scores = {"class": ["jump", "run"], "results": {"a": [0.1, 0.9], "b": [0.2, 0.8]}}
+    (tables / "scores.json").write_text(json.dumps(scores))
+    outcome = run(*of_file(tables), "--subset", "test", "--class-scores", tables / "scores.json", "--json")
+    assert outcome.code == 0
+    by_class = {each["label"]: each["average"] for each in outcome.json["classes"]}
+    assert by_class == {"jump": 0.0, "run": 1.0}
+    line = refused(*of_file(tables), "--class-scores", tables / "scores.json", "--top-classes", 3, code=2)
+    assert "3 top classes were asked for, but there are 1 to 2" in line
+
+
 def test_json(tables: Path) -> None:
     outcome = run(*of_file(tables), "--subset", "test", "--tious", "0.5", "0.75", "--json")
     assert (outcome.code, outcome.err) == (0, "")

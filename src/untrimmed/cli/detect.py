@@ -21,8 +21,10 @@ from untrimmed.data.features import (
     read_feature_file,
 )
 from untrimmed.data.formats.activitynet import read_annotations
+from untrimmed.data.formats.class_scores import read_class_scores
 from untrimmed.data.formats.detection_files import detections_suffix, write_detections
 from untrimmed.data.inputs import Inputs
+from untrimmed.detection.fusion import fuse_all
 from untrimmed.detection.localizer import Localizer, Recording
 from untrimmed.errors import AnnotationError
 
@@ -33,6 +35,8 @@ def detect(
     /,
     *ids: str,
     annotations: Path | None = None,
+    class_scores: Path | None = None,
+    top_classes: int = 2,
     out: Path | None = None,
     min_score: float = 0.2,
     top: int = 20,
@@ -57,6 +61,10 @@ def detect(
         Which recordings of a folder or an archive; all where none is named.
     annotations
         Annotation file to take durations and frame rates from.
+    class_scores
+        Scores of whole videos by another model: each detection gets the best classes of its video instead of its own.
+    top_classes
+        How many classes each detection gets from `--class-scores`.
     out
         File to write all detections to: .csv, .csv.gz or .json.
     min_score
@@ -78,6 +86,9 @@ def detect(
     known = None if annotations is None else read_annotations(annotations)
     names, recordings = _open(features, ids, key, localizer, known)
     found = list(with_progress(localizer.detect_many(recordings), "detecting", len(names)))
+    if class_scores is not None:
+        scores = read_class_scores(class_scores, None if known is None else known.labels)
+        found = list(fuse_all({each.video_id: each for each in found}, scores, top_classes).values())
     if out is not None:
         write_detections(found, out)
     best = [each.above(min_score)[:top] for each in found]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -13,10 +13,15 @@ from untrimmed.cli.console import show_json, show_score, warn, with_progress
 from untrimmed.data.annotations import Annotations
 from untrimmed.data.detections import Detections
 from untrimmed.data.formats.activitynet import read_annotations
+from untrimmed.data.formats.class_scores import read_class_scores
 from untrimmed.data.formats.detection_files import detections_suffix, read_detections, write_detections
+from untrimmed.detection.fusion import fuse_all
 from untrimmed.errors import AnnotationError, ConfigError
-from untrimmed.evaluation.mean_ap import MeanAP, mean_average_precision
+from untrimmed.evaluation.mean_ap import mean_average_precision
 from untrimmed.experiment.config import EvaluationConfig
+
+if TYPE_CHECKING:
+    from untrimmed.experiment.evaluation import EvaluationData
 
 
 def evaluate(
@@ -29,6 +34,8 @@ def evaluate(
     subset: list[str] | None = None,
     tious: Annotated[list[float] | None, Parameter(consume_multiple=True)] = None,
     reading: Literal["correct", "official"] = "correct",
+    class_scores: Path | None = None,
+    top_classes: int = 2,
     out: Path | None = None,
     device: str = "auto",
     precision: Literal["auto", "fp32", "bf16"] = "fp32",
@@ -57,6 +64,10 @@ def evaluate(
         Overlaps from which a detection counts as right, .3 to .7 where not said.
     reading
         `official` scores labels that are absent from the truth as the official code does, by a fault.
+    class_scores
+        Scores of whole videos by another model: each detection gets the best classes of its video instead of its own.
+    top_classes
+        How many classes each detection gets from `--class-scores`.
     out
         File to write the detections to, CSV or JSON.
     device
@@ -70,6 +81,7 @@ def evaluate(
         raise ConfigError("name either a model folder or --detections FILE, to say what is evaluated")
     if out is not None:
         detections_suffix(out)  # before an hour of work, not after it
+    fused = class_scores is not None
     if detections is not None:
         of_models = {
             "--features": features,
@@ -80,37 +92,40 @@ def evaluate(
         for option, given in of_models.items():
             if given:
                 raise ConfigError(f"{option} has no effect with --detections: leave one of them out")
-        score = _score_file(detections, annotations, subset, tious, reading)
-        title = str(detections)
+        truth, found = _from_file(detections, annotations, subset, fused=fused)
+        thresholds, title = EvaluationConfig().tious, str(detections)
     else:
         assert model is not None
-        score = _score_model(model, annotations, features, subset, tious, reading, out, device, precision)
-        title = str(model)
+        data, found = _by_model(model, annotations, features, subset, device, precision, fused=fused)
+        truth, thresholds, title = data.truth, data.tious, str(model)
+    if class_scores is not None:
+        found = fuse_all(found, read_class_scores(class_scores, truth.labels), top_classes)
+    if out is not None:
+        write_detections(found.values(), out)
+    score = mean_average_precision(truth, found, tious or thresholds, reading=reading)
     if json:
         show_json(score.as_dict())
     else:
         show_score(f"{title}: average precision by tIoU, %", score)
 
 
-def _score_file(
-    detections: Path,
-    annotations: Path | None,
-    subset: list[str] | None,
-    tious: list[float] | None,
-    reading: Literal["correct", "official"],
-) -> MeanAP:
+def _from_file(
+    detections: Path, annotations: Path | None, subset: list[str] | None, *, fused: bool
+) -> tuple[Annotations, dict[str, Detections]]:
+    """Return truth and detections, both read from files."""
     if annotations is None:
         raise ConfigError("--annotations FILE is missing: the truth that the detections are scored against")
     truth = read_annotations(annotations)
     found = read_detections(detections, truth.labels)
-    _warn_of_unknown_labels(found, truth, str(detections))
+    if not fused:  # else the labels come from outside
+        _warn_of_unknown_labels(found, truth, str(detections))
     truth = truth if subset is None else truth.of_subsets(subset)
     if found and not found.keys() & truth.videos.keys():
         raise AnnotationError(
             f"{detections}: none of its {len(found)} videos, such as {next(iter(found))!r}, is among the {len(truth)} "
             f"that are evaluated of {annotations}, such as {next(iter(truth.videos))!r}; correct the ids or the subset"
         )
-    return mean_average_precision(truth, found, tious or EvaluationConfig().tious, reading=reading)
+    return truth, found
 
 
 def _warn_of_unknown_labels(found: Mapping[str, Detections], truth: Annotations, place: str) -> None:
@@ -124,17 +139,17 @@ def _warn_of_unknown_labels(found: Mapping[str, Detections], truth: Annotations,
         )
 
 
-def _score_model(
+def _by_model(
     model: Path,
     annotations: Path | None,
     features: list[Path] | None,
     subset: list[str] | None,
-    tious: list[float] | None,
-    reading: Literal["correct", "official"],
-    out: Path | None,
     device: str,
     precision: Literal["auto", "fp32", "bf16"],
-) -> MeanAP:
+    *,
+    fused: bool,
+) -> tuple[EvaluationData, dict[str, Detections]]:
+    """Return what a model is evaluated on, and what it detects there."""
     # Imported here, since they bring in torch: a file of detections is scored without it.
     from untrimmed.detection.localizer import Localizer  # noqa: PLC0415
     from untrimmed.experiment.evaluation import (  # noqa: PLC0415
@@ -145,11 +160,7 @@ def _score_model(
 
     localizer = Localizer.load(model, device=device, precision=precision)
     data = evaluation_data(model, localizer, annotations=annotations, features=features, subsets=subset)
-    refuse_unknown_labels(localizer, data.truth)
-    found = {
-        each.video_id: each
-        for each in with_progress(detect_all(localizer, data.truth, data.inputs), "detecting", len(data.truth))
-    }
-    if out is not None:
-        write_detections(found.values(), out)
-    return mean_average_precision(data.truth, found, tious or data.tious, reading=reading)
+    if not fused:
+        refuse_unknown_labels(localizer, data.truth)
+    detections = with_progress(detect_all(localizer, data.truth, data.inputs), "detecting", len(data.truth))
+    return data, {each.video_id: each for each in detections}

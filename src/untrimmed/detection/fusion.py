@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from untrimmed.data.detections import Detections
 from untrimmed.data.formats.class_scores import ClassScores
-from untrimmed.errors import AnnotationError
+from untrimmed.errors import AnnotationError, ConfigError
 
 
 def fuse_class_scores(detections: Detections, class_scores: ClassScores, *, top: int = 2) -> Detections:
@@ -39,3 +41,15 @@ def fuse_class_scores(detections: Detections, class_scores: ClassScores, *, top:
         np.repeat(best, len(detections))[order],
         class_scores.labels,
     )
+
+
+def fuse_all(detections: Mapping[str, Detections], class_scores: ClassScores, top: int = 2) -> dict[str, Detections]:
+    """Fuse the detections of many videos, by video id.
+
+    Raises:
+        ConfigError: if `top` is no number of classes that there are.
+        AnnotationError: if there are no class scores of a video.
+    """
+    if not 1 <= top <= len(class_scores.labels):
+        raise ConfigError(f"{top} top classes were asked for, but there are 1 to {len(class_scores.labels)}")
+    return {id_: fuse_class_scores(found, class_scores, top=top) for id_, found in detections.items()}
