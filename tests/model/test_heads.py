@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from untrimmed.model.config import ModelConfig
-from untrimmed.model.encoder import Level
+from untrimmed.model.blocks import Level
 from untrimmed.model.heads import ClassificationHead, RegressionHead, build_heads
 
 

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from untrimmed.model.config import ModelConfig
-from untrimmed.model.encoder import Level
+from untrimmed.model.blocks import Level
 from untrimmed.model.neck import IdentityNeck, TopDownNeck, build_neck
 
 

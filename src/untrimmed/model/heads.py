@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from untrimmed.model.blocks import Level
 from untrimmed.model.config import ModelConfig
-from untrimmed.model.encoder import Level
 from untrimmed.model.layers import ConvolutionStack, MaskedConvolution, Scale
 
 EMPTY_CLASS_PRIOR = 1e-6

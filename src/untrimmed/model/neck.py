@@ -7,8 +7,8 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from untrimmed.model.blocks import Level
 from untrimmed.model.config import ModelConfig
-from untrimmed.model.encoder import Level
 from untrimmed.model.layers import MaskedConvolution, Padding
 
 

@@ -1,60 +1,15 @@
-"""Official ActionFormer configurations and checkpoints, made into ours.
-
-The official code's own names appear here and nowhere else. Nothing is unpickled: a `.pth.tar` file is read with
-`torch.load(weights_only=True)`.
-"""
+"""Official configurations, section by section, made into ours."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, Literal
-
-from torch import Tensor
 
 from untrimmed.data.inputs import InputConfig
 from untrimmed.detection.config import DetectionConfig
-from untrimmed.detection.localizer import Localizer
-from untrimmed.errors import ConfigError, ModelError
-from untrimmed.model.checkpoint import load_checkpoint
+from untrimmed.errors import ConfigError
 from untrimmed.model.config import ModelConfig
-from untrimmed.model.network import ActionFormer
 from untrimmed.settings import parse
-
-# Official names of tensors, as patterns, and ours; each is applied in turn to what the ones before have left.
-_RENAMED = [
-    (r"^module\.", ""),
-    (r"^backbone\.proj\.(\d+)\.conv", r"encoder.projection.streams.\1"),
-    (r"^backbone\.embd\.(\d+)\.conv", r"encoder.projection.stack.convolutions.\1"),
-    (r"^backbone\.embd_norm", "encoder.projection.stack.norms"),
-    (r"^backbone", "encoder"),
-    (r"\.ln1\.", ".attention_norm."),
-    (r"\.ln2\.", ".mlp_norm."),
-    (r"\.drop_path_attn\.", ".attention_branch."),
-    (r"\.drop_path_mlp\.", ".mlp_branch."),
-    (r"\.attn\.(query|key|value)_conv\.conv", r".attention.convolutions.\1"),
-    (r"\.attn\.(query|key|value)_norm", r".attention.norms.\1"),
-    (r"\.attn\.(query|key|value)\.", r".attention.projections.\1."),
-    (r"\.attn\.proj", ".attention.output"),
-    (r"\.attn\.rel_pe", ".attention.bias"),
-    (r"\.query\b", ".0"),
-    (r"\.key\b", ".1"),
-    (r"\.value\b", ".2"),
-    (r"\.conv1\.conv", ".first"),
-    (r"\.conv2\.conv", ".second"),
-    (r"\.downsample\.conv", ".skip"),
-    (r"^neck\.lateral_convs\.(\d+)\.conv", r"neck.laterals.\1"),
-    (r"^neck\.fpn_convs\.(\d+)\.conv", r"neck.convolutions.\1"),
-    (r"^neck\.fpn_norms", "neck.norms"),
-    (r"^(cls|reg)_head\.head\.(\d+)\.conv", r"\1_head.tower.convolutions.\2"),
-    (r"^(cls|reg)_head\.norm", r"\1_head.tower.norms"),
-    (r"^cls_head\.cls_head\.conv", "classification.output"),
-    (r"^reg_head\.offset_head\.conv", "regression.output"),
-    (r"^reg_head\.scale", "regression.scales"),
-    (r"^cls_head", "classification"),
-    (r"^reg_head", "regression"),
-]
 
 # (absolute, relative) -> ours
 _POSITIONS: dict[tuple[bool, bool], Literal["none", "sinusoid", "relative", "both"]] = {
@@ -182,34 +137,6 @@ def model_config(config: Mapping[str, Any]) -> ModelConfig:
     return parse(ModelConfig, values, "official configuration")
 
 
-def build(config: Mapping[str, Any], state: Mapping[str, Tensor]) -> ActionFormer:
-    """Build our model from an official configuration and `state_dict`: in eval mode, numerically the same.
-
-    Raises:
-        ConfigError: if the configuration cannot be used.
-        ModelError: if tensors are missing, left over, or of another shape than the configuration says.
-    """
-    model = ActionFormer(model_config(config))
-    ours = model.state_dict()
-    renamed = {_rename(name): (name, tensor) for name, tensor in state.items()}
-    missing, extra = sorted(ours.keys() - renamed.keys()), sorted(renamed.keys() - ours.keys())
-    if missing or extra:
-        parts = [f"lacks {_some(missing)}"] if missing else []
-        parts += [f"has {_some([renamed[name][0] for name in extra])} too many"] if extra else []
-        raise ModelError(
-            f"official checkpoint: it {' and '.join(parts)}; is the configuration the one it was trained with?"
-        )
-    for name, parameter in ours.items():
-        original, tensor = renamed[name]
-        if [n for n in tensor.shape if n != 1] != [n for n in parameter.shape if n != 1]:
-            raise ModelError(
-                f"official checkpoint: {original} has shape {list(tensor.shape)}, but the configuration makes it "
-                f"{list(parameter.shape)}; is it the one it was trained with?"
-            )
-        parameter.copy_(tensor.reshape(parameter.shape))
-    return model.eval()
-
-
 def detection_config(config: Mapping[str, Any]) -> DetectionConfig:
     """Translate the `test_cfg` section of an official configuration.
 
@@ -253,44 +180,6 @@ def input_config(config: Mapping[str, Any]) -> InputConfig:
     return parse(InputConfig, values, "official configuration: dataset")
 
 
-def localizer(
-    config: Mapping[str, Any], state: Mapping[str, Tensor], classes: Sequence[str] | None = None
-) -> Localizer:
-    """Make a localizer of an official configuration and `state_dict`, with its detection settings and time grid.
-
-    Args:
-        config: the official YAML file as a mapping.
-        state: `state_dict_ema` of a checkpoint, or any other state dict of the model.
-        classes: names of the classes in the order of their numbers; `class 0`, `class 1`, ... where left out.
-
-    Raises:
-        ConfigError: if the configuration cannot be used, or the number of classes is another.
-        ModelError: if the state does not fit the configuration.
-    """
-    model = build(config, state)
-    count = model.config.num_classes or 0
-    labels = tuple(classes) if classes is not None else tuple(f"class {i}" for i in range(count))
-    if len(labels) != count:
-        raise ConfigError(f"{len(labels)} classes are named, but the official configuration has num_classes {count}")
-    return Localizer(model, labels, input_config(config), detection_config(config))
-
-
-def read_checkpoint(path: Path) -> dict[str, Tensor]:
-    """Read the weights of a `.pth.tar` file as the official trainer writes it: the averaged ones if it has them.
-
-    A file that holds nothing but a state dict is read too. Nothing is unpickled.
-
-    Raises:
-        ModelError: if the file is missing, damaged, holds objects other than tensors and plain values, or no weights.
-    """
-    content = load_checkpoint(path)
-    state = content.get("state_dict_ema", content.get("state_dict", content))
-    if not isinstance(state, dict) or not state or not all(_is_named_tensor(*item) for item in state.items()):
-        found = _some(sorted(map(str, content))) or "nothing"
-        raise ModelError(f"{path}: expected 'state_dict_ema' or 'state_dict', or tensors by name, but found {found}")
-    return state
-
-
 def _section(config: Mapping[str, Any], name: str) -> dict[str, Any]:
     """One section with the official defaults filled in; `input_dim` and `num_classes` may stand in two of them."""
     given = _mapping(config, name)
@@ -324,17 +213,3 @@ def _is_like(value: object, default: object) -> bool:
     if isinstance(value, (list, tuple)):
         return bool(value) and all(_is_like(each, default) for each in value)
     return isinstance(value, str if isinstance(default, str) else (int, float))
-
-
-def _is_named_tensor(name: object, value: object) -> bool:
-    return isinstance(name, str) and isinstance(value, Tensor)
-
-
-def _rename(name: str) -> str:
-    for pattern, ours in _RENAMED:
-        name = re.sub(pattern, ours, name)
-    return name
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
