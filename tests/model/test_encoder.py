@@ -9,16 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from untrimmed.model.attention import dense_attention
+from untrimmed.model.blocks import ConvolutionBlock, Downsample, SelfAttention, TransformerBlock
 from untrimmed.model.config import ModelConfig
-from untrimmed.model.encoder import (
-    ConvolutionBlock,
-    Downsample,
-    Projection,
-    SelfAttention,
-    TransformerBlock,
-    build_encoder,
-    sinusoid,
-)
+from untrimmed.model.encoder import Projection, build_encoder, sinusoid
 
 
 def _shaken(module: nn.Module) -> Any:
