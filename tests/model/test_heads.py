@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from untrimmed.model.config import ModelConfig
 from untrimmed.model.blocks import Level
+from untrimmed.model.config import ModelConfig
 from untrimmed.model.heads import ClassificationHead, RegressionHead, build_heads
 
 

@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from untrimmed.model.config import ModelConfig
 from untrimmed.model.blocks import Level
+from untrimmed.model.config import ModelConfig
 from untrimmed.model.neck import IdentityNeck, TopDownNeck, build_neck
 
 
