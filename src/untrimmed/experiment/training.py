@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -75,10 +75,22 @@ def train(config: ExperimentConfig, out: Path, *, resume: bool = False, watchers
         )
         if go_on:
             restore(out, trainer)
-        trainer.fit()
+        with _threads(config.training.threads):
+            trainer.fit()
     progress = trainer.progress
     scores = [row["mAP"] for row in progress.history if "mAP" in row]
     return Trained(out, progress.epoch, scores[-1] if scores else None, progress.best, progress.best_epoch)
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """Context in which torch computes with so many threads; `None` changes nothing."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _model_config(model: ModelConfig, data: Data) -> ModelConfig:

@@ -82,6 +82,8 @@ class TrainingConfig:
     """`auto` is bf16 where the processor computes in it, fp32 elsewhere."""
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     devices: Count = 1
+    threads: Count | None = None
+    """Processor threads that compute; `None` is as many as torch would take. A small model is faster with one."""
     workers: Count = 1
     """Threads that read the next batches while one is computed."""
 
