@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -128,3 +129,14 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"needs data that are not part of the project: {SHARED} is not there; UNTRIMMED_SHARED names it")
     return SHARED
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Let torch compute with one thread, the fastest for tensors as small as those of the tests."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -2,13 +2,11 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from synthetic import DIMENSION, LABELS, TINY, experiment, make_videos, write_features
 from untrimmed.data.annotations import Annotations, Instance, Video
@@ -22,13 +20,7 @@ from untrimmed.experiment.training import Trained, train
 from untrimmed.model.config import ModelConfig
 from untrimmed.model.network import ActionFormer
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
