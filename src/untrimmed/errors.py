@@ -6,7 +6,8 @@
     ├── ConfigError          a setting is unknown, out of range, or contradicts another one
     ├── DataError            the data on disk are not what they should be
     │   ├── AnnotationError  ... an annotation or detection file
-    │   └── FeatureError     ... a feature file or a feature folder
+    │   ├── FeatureError     ... a feature file or a feature folder
+    │   └── VideoError       ... a video file
     ├── ModelError           a model folder or a checkpoint cannot be used
     └── MissingExtraError    an optional dependency is not installed
 
@@ -35,6 +36,10 @@ class AnnotationError(DataError):
 
 class FeatureError(DataError):
     """A feature file or a feature folder cannot be used."""
+
+
+class VideoError(DataError):
+    """A video file cannot be decoded, or not all of it."""
 
 
 class ModelError(UntrimmedError, ValueError):
