@@ -222,6 +222,15 @@ def test_a_wrong_rate_is_an_error(data: DataSet) -> None:
     assert "typically they end at 0.5 of the duration. Correct inputs.stride or inputs.rate" in error.message
 
 
+def test_features_that_all_end_a_little_early_are_a_warning(data: DataSet) -> None:
+    for name in "abcd":
+        data.write(name, np.ones((45, 3)))
+    warning = only(data.check().findings)
+    assert warning.severity == "warning"
+    assert "4 of 4 videos" in warning.message
+    assert "typically they end at 0.92 of the duration. What happens there cannot be learnt or found" in warning.message
+
+
 def test_no_rate(data: DataSet) -> None:
     data.change("a", rate=None)
     data.change("b", rate=None)

@@ -103,6 +103,13 @@ def test_features_of_another_length_than_the_video_are_refused(tmp_path: Path, f
         opened(tmp_path, replace(annotations, videos=videos))
 
 
+def test_a_video_shorter_than_a_window_is_not_refused(tmp_path: Path) -> None:
+    video = Video("short", 0.3, instances=(Instance(0.1, 0.2, "run"),))
+    write_features(Annotations({"short": replace(video, duration=1.0)}, ("run",)), tmp_path)  # one clip, of a second
+    videos = opened(tmp_path, Annotations({"short": video}, ("run",)))
+    assert len(videos.sample(Crop(0, 0, 1)).features) == 1
+
+
 def test_a_small_data_set_is_read_once(tmp_path: Path) -> None:
     annotations = make_videos({"train": 3})
     videos = training_videos(annotations, tmp_path)

@@ -60,7 +60,8 @@ def train(
 
 def summary(trained: Trained) -> str:
     """Say in a few lines what a run came to."""
-    lines = [f"Trained {trained.epochs} epochs; the model is in {trained.folder}"]
+    epochs = "1 epoch" if trained.epochs == 1 else f"{trained.epochs} epochs"
+    lines = [f"Trained {epochs}; the model is in {trained.folder}"]
     if trained.last is not None and trained.best is not None:
         lines.append(
             f"Average mAP on the validation videos: {100 * trained.last:.2f} with the last weights, "

@@ -12,6 +12,7 @@ from untrimmed.data.crops import CropConfig, cut, random_crop
 from untrimmed.data.features import checked_dimension
 from untrimmed.data.inputs import Inputs
 from untrimmed.errors import FeatureError
+from untrimmed.time_grid import TimeGrid
 
 IN_MEMORY = 2**30
 """Bytes of features up to which all videos of a data set are read before training begins, and held in memory."""
@@ -57,16 +58,18 @@ def read_if_small(annotations: Annotations, inputs: Inputs) -> list[NDArray[np.f
         _, columns = inputs.store.shape(video.id)
         shape = (length, inputs.config.dimension(columns))
         checked_dimension(shape, inputs.dimension, f"{inputs.store.name}: video {video.id!r}")
-        _check_end(video, grid.end(length), inputs.store.name)
+        _check_end(video, grid, length, inputs.store.name)
         clips += length
     if clips * inputs.dimension * np.dtype(np.float32).itemsize > IN_MEMORY:
         return None
     return [inputs.features(video) for video in annotations]
 
 
-def _check_end(video: Video, end: float, place: str) -> None:
+def _check_end(video: Video, grid: TimeGrid, clips: int, place: str) -> None:
     """Refuse features that cannot be of the whole video, such as a file cut short or of another rate."""
-    if not video.duration / 2 <= end <= 2 * video.duration:
+    end = grid.end(clips)
+    at_edges = (grid.window + grid.stride) / grid.rate  # a video shorter than a window has a clip all the same
+    if not video.duration / 2 - at_edges <= end <= 2 * video.duration + at_edges:
         raise FeatureError(
             f"{place}: video {video.id!r}: the features end at {end:.1f} s, but the video lasts {video.duration:.1f} "
             "s. Extract them again, or correct its duration in the annotations, or data.inputs.stride and rate"

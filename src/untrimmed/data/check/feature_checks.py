@@ -16,6 +16,9 @@ from untrimmed.data.inputs import Inputs
 from untrimmed.errors import ConfigError, FeatureError
 from untrimmed.time_grid import TimeGrid
 
+USUAL_LACK = 0.1
+"""Share of their videos by which the features of a whole data set may differ, and still be on the right time grid."""
+
 
 @dataclass(frozen=True, slots=True)
 class Extent:
@@ -87,7 +90,8 @@ def dimension_findings(extents: Sequence[Extent], expected: int | None) -> Itera
 def duration_findings(extents: Sequence[Extent]) -> Iterator[Finding]:
     """Yield the videos whose features end long before or after the duration that the annotations state.
 
-    It is an error if most of them do: then the stride or the rate is wrong, and so is every time.
+    It is an error if most of them do, and by more than a tenth: then the stride or the rate is wrong, and so is every
+    time. Published features do end a few percent early.
     """
     extents = [extent for extent in extents if has_duration(extent.video)]
     off = [extent for extent in extents if abs(extent.end - extent.video.duration) > extent.tolerance]
@@ -104,8 +108,11 @@ def duration_findings(extents: Sequence[Extent]) -> Iterator[Finding]:
         yield Finding("warning", "feature length", f"{message}. Extract these again, or correct their durations", ids)
         return
     ratio = float(np.median([extent.end / extent.video.duration for extent in off]))
-    message += f"; typically they end at {ratio:.3g} of the duration. Correct inputs.stride or inputs.rate"
-    yield Finding("error", "feature length", message, ids)
+    message += f"; typically they end at {ratio:.3g} of the duration"
+    if abs(ratio - 1) <= USUAL_LACK:
+        yield Finding("warning", "feature length", f"{message}. What happens there cannot be learnt or found", ids)
+    else:
+        yield Finding("error", "feature length", f"{message}. Correct inputs.stride or inputs.rate", ids)
 
 
 def _extent(video: Video, inputs: Inputs) -> Extent:
