@@ -15,7 +15,7 @@ from command_line import files, refused, run
 from pickle_bomb import Bomb
 from synthetic import experiment
 from untrimmed.data.formats.activitynet import read_annotations
-from untrimmed.data.formats.detection_files import read_detections
+from untrimmed.data.formats.detection_files import read_detections, write_track
 from untrimmed.detection.localizer import Localizer, Recording
 from untrimmed.experiment.training import train
 
@@ -118,6 +118,40 @@ def test_all_detections_in_a_file(made: Path, tmp_path: Path, name: str) -> None
     assert {name: len(each) for name, each in found.items()} == {name: len(each) for name, each in everything.items()}
 
 
+@pytest.mark.parametrize("suffix", ["vtt", "ass", "txt"])
+def test_tracks_have_what_is_shown(made: Path, tmp_path: Path, suffix: str) -> None:
+    everything = Localizer.load(made / "model").detect(made / "data" / "features" / "test0.npy")
+    score = round(float(np.median(everything.scores)), 4)
+    words = ["detect", made / "model", made / "data" / "features", "--min-score", score]
+    assert run(*words, "test0", "test1", "--out", tmp_path / "t", "--format", suffix).code == 0
+    assert run(*words, "test0", "--out", tmp_path / f"one.{suffix}").code == 0
+    assert sorted(path.name for path in (tmp_path / "t").iterdir()) == [f"test0.{suffix}", f"test1.{suffix}"]
+    write_track(everything.above(score), tmp_path / f"expected.{suffix}")
+    expected = (tmp_path / f"expected.{suffix}").read_text()
+    assert (tmp_path / f"one.{suffix}").read_text() == expected
+    assert len(everything) > len(everything.above(score)) > 1
+    lines = len((tmp_path / "t" / f"test0.{suffix}").read_text().splitlines())
+    assert lines == len(expected.splitlines())  # among others it may be rounded otherwise
+
+
+def test_a_recording_whose_name_is_no_file_name(made: Path, tmp_path: Path) -> None:
+    features = np.load(made / "data" / "features" / "test0.npy")
+    np.savez(tmp_path / "all.npz", **{"../up": features, "other": features})
+    words = ["detect", made / "model", tmp_path / "all.npz"]
+    line = refused(*words, "--out", tmp_path / "out", "--format", "vtt", code=2)
+    assert "recording '../up' cannot have a file of this name. Write all to one, by --out FILE.json" in line
+    assert run(*words, "--out", tmp_path / "found.json").code == 0
+
+
+def test_features_of_another_extractor(place: Path) -> None:
+    path = place / "model" / "config.yaml"
+    path.write_text(path.read_text().replace("extractor: null", "extractor: {name: lab, fingerprint: f00d}"))
+    words = ["detect", place / "model", place / "data" / "features"]
+    assert run(*words).code == 0
+    in_description(extractor="lab", fingerprint="beef")(place)
+    assert "fingerprint is 'f00d' in the configuration, but 'beef' there" in refused(*words, code=2)
+
+
 def test_columns_of_a_table(made: Path, tmp_path: Path) -> None:
     path = tmp_path / "found.csv"
     run("detect", made / "model", made / "data" / "features" / "test0.npy", "--out", path)
@@ -210,9 +244,20 @@ def test_bad_input(place: Path, spoil: Callable[[Path], object], code: int, mess
         (["nowhere.npy"], 1, ["nowhere.npy: there is no such folder or file"]),
         (["data/features", "test9"], 1, ["no features of video 'test9'", "the nearest name is 'test"]),
         (["data/features/test0.npy", "test1"], 1, ["test0.npy: a .npy file is of one video; name the folder"]),
-        (["data"], 1, ["data: there are no feature files in the folder"]),
-        (["data/annotations.json"], 1, ["annotations.json: .json is no format of features"]),
-        (["data/features", "--out", "found.txt"], 1, ["found.txt: detections are read and written as .json,"]),
+        (["data"], 1, ["data: there are no videos in the folder, its files are like 'annotations.json'"]),
+        (["data/annotations.json"], 1, ["annotations.json: "]),
+        (["data/features", "--out", "found.pkl"], 1, ["found.pkl: detections are written as .json, .json.gz, .csv,"]),
+        (["data/features", "--out", "found.vtt"], 2, ["found.vtt: such a file is of one", "--out FOLDER --format vtt"]),
+        (["data/features", "--out", "other.json", "--format", "ass"], 2, ["other.json: is a file, but with --format"]),
+        (["data/features", "--format", "ass"], 2, ["--format is for a folder", "--out FOLDER"]),
+        (["data/features", "--render", "a.mp4"], 2, ["--render has an effect on videos only, but data/features holds"]),
+        (["data/features", "--extractor", "default"], 2, ["--extractor has an effect on videos only"]),
+        (["data/features", "--allow-truncated"], 2, ["--allow-truncated has an effect on videos only"]),
+        (
+            ["data/annotations.json", "--key", "a"],
+            2,
+            ["--key has an effect on features only, but data/annotations.json"],
+        ),
         (["data/features", "--device", "gpu"], 2, ["there is no device 'gpu'; use auto, cpu, cuda or mps"]),
         (["data/features", "--annotations", "none.json"], 1, ["none.json: there is no such file"]),
         (

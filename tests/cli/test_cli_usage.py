@@ -43,7 +43,7 @@ def test_version() -> None:
         (["detct"], ['Unknown command "detct"', 'Did you mean "detect"?', "Run `untrimmed --help`"]),
         (["train"], ["CONFIG requires an argument", "Run `untrimmed train --help`"]),
         (["train", "timed_up_and_go"], ["--out requires an argument", "Run `untrimmed train --help`"]),
-        (["detect", "model"], ["FEATURES requires an argument", "Run `untrimmed detect --help`"]),
+        (["detect", "model"], ["PATH requires an argument", "Run `untrimmed detect --help`"]),
         (["detect", "a", "b", "--top", "many"], ['"many"', "--top", "int"]),
         (["detect", "a", "b", "--precision", "fp8"], ['"fp8"', "--precision", '"auto", "fp32", "bf16"']),
         (["evaluate", "--nonsense"], ["Unknown option: --nonsense.", "Run `untrimmed evaluate --help`"]),

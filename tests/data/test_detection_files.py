@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from untrimmed.data.detections import Detections
-from untrimmed.data.formats.detection_files import read_detections, write_detections
+from untrimmed.data.formats.audacity import audacity
+from untrimmed.data.formats.detection_files import read_detections, write_detections, write_track
+from untrimmed.data.formats.subtitles import ass, webvtt
 from untrimmed.errors import AnnotationError
 
 SUFFIXES = [".json", ".json.gz", ".csv", ".csv.gz"]
@@ -164,6 +167,13 @@ def test_what_is_in_the_files(tmp_path: Path) -> None:
     write_detections(found, tmp_path / "d.csv.gz")
     assert (tmp_path / "d.csv.gz").read_bytes() == once
     assert gzip.decompress(once) == (tmp_path / "d.csv").read_bytes()
+
+
+@pytest.mark.parametrize(("suffix", "make"), [(".vtt", webvtt), (".ass", ass), (".TXT", audacity)])
+def test_tracks_of_one_video(tmp_path: Path, suffix: str, make: Callable[[Detections], str]) -> None:
+    found = of_video("v", [(1, 2.5, 1, 0.5)], ("jump", "größer\n"))
+    write_track(found, tmp_path / "new" / f"t{suffix}")
+    assert (tmp_path / "new" / f"t{suffix}").read_text(encoding="utf-8") == make(found)
 
 
 texts = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zs", "Zl", "Zp"]), min_size=1, max_size=5)

@@ -223,6 +223,48 @@ def test_no_recordings() -> None:
     assert list(make().detect_many([])) == []
 
 
+# The scores of moments
+
+
+def slow_level_scores(localizer: Localizer, features: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Times and scores of every level, straight from the network, without padding."""
+    with torch.inference_mode():
+        predictions = localizer.model(torch.from_numpy(features)[None])
+    times, strides = predictions.moments[:, 0].numpy(), predictions.moments[:, 3].numpy()
+    scores = predictions.logits[0].sigmoid().numpy()
+    return [((times[strides == s] * 4 + 8) / 10, scores[strides == s]) for s in (1, 2, 4)]
+
+
+@pytest.mark.parametrize("length", [1, 2, 5, 8, 37])
+def test_scores_of_every_level(length: int) -> None:
+    localizer, features = make(), random_features(length)
+    levels = localizer.level_scores(features)
+    assert [len(level.seconds) for level in levels] == [length, -(-length // 2), -(-length // 4)]
+    assert [level.stride for level in levels] == [0.4, 0.8, 1.6]
+    for level, (times, scores) in zip(levels, slow_level_scores(localizer, features), strict=True):
+        np.testing.assert_allclose(level.seconds, times)
+        np.testing.assert_allclose(level.scores, scores, atol=1e-6)
+        assert (level.seconds.dtype, level.scores.dtype) == (np.float64, np.float32)
+
+
+def test_padded_moments_have_no_scores() -> None:
+    features = random_features(21)
+    official = make(padding="official", base_length=64).level_scores(features)
+    assert [len(level.seconds) for level in official] == [21, 11, 6]
+    np.testing.assert_allclose(official[0].seconds, (np.arange(21) * 4 + 8) / 10)
+
+
+def test_detections_are_made_of_these_scores(tmp_path: Path) -> None:
+    localizer, features = make(), random_features(33)
+    everything = localizer.with_settings(min_score=0.0, suppression="none", max_detections=10_000).detect(features)
+    levels = localizer.level_scores(Recording(features, id="v"))
+    known = np.concatenate([level.scores.ravel() for level in levels])
+    assert np.abs(everything.scores[:, None] - known).min(axis=1).max() < 1e-6
+    np.save(tmp_path / "v.npy", features)
+    for level, same in zip(levels, localizer.level_scores(tmp_path / "v.npy"), strict=True):
+        np.testing.assert_array_equal(level.scores, same.scores)
+
+
 # Settings
 
 
@@ -272,7 +314,7 @@ def test_precision() -> None:
 
 def test_save_and_load(tmp_path: Path) -> None:
     inputs = InputConfig(kind="signals", stride=2, window=3, rate=12.5, channels=(0, 2))
-    localizer = replace(make(inputs), extractor="lab 1.0 (f00d)").with_settings(sigma=0.3, per_class=False)
+    localizer = make(inputs).with_settings(sigma=0.3, per_class=False)
     localizer.save(tmp_path / "new" / "model")
     assert sorted(p.name for p in (tmp_path / "new" / "model").iterdir()) == ["config.yaml", "model.safetensors"]
     loaded = Localizer.load(tmp_path / "new" / "model", device="cpu")

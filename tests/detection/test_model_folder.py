@@ -7,13 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
 import yaml
 
-from untrimmed.data.inputs import InputConfig
-from untrimmed.detection.model_folder import LocalizerConfig, read_model_folder, write_model_folder
+from untrimmed.data.features import ConcatenatedFeatures, FeatureDescription
+from untrimmed.data.features.folder import FolderFeatures
+from untrimmed.data.inputs import InputConfig, Inputs
+from untrimmed.detection.model_folder import ExtractorReference, LocalizerConfig, read_model_folder, write_model_folder
 from untrimmed.errors import ModelError
 from untrimmed.model.config import ModelConfig
 from untrimmed.model.network import ActionFormer
@@ -36,6 +39,47 @@ def test_round_trip(folder: Path) -> None:
     written = safetensors.torch.load_file(folder / "model.safetensors")
     assert all(torch.equal(tensor, written[name]) for name, tensor in model.state_dict().items())
     assert not model.training
+
+
+def test_round_trip_of_the_extractor(tmp_path: Path) -> None:
+    config = replace(CONFIG, extractor=ExtractorReference(name="default", fingerprint="0123456789abcdef"))
+    write_model_folder(tmp_path, config, ActionFormer(MODEL).state_dict())
+    text = (tmp_path / "config.yaml").read_text(encoding="utf-8")
+    assert "extractor:\n  name: default\n  fingerprint: 0123456789abcdef\n" in text
+    assert read_model_folder(tmp_path)[0] == config
+
+
+@pytest.mark.parametrize("absent", [True, False])
+def test_a_folder_that_names_no_extractor(folder: Path, absent: bool) -> None:
+    path = folder / "config.yaml"
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert values["extractor"] is None
+    if absent:
+        del values["extractor"]
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    assert read_model_folder(folder)[0] == CONFIG
+
+
+def features(folder: Path, description: FeatureDescription | None) -> FolderFeatures:
+    folder.mkdir()
+    np.save(folder / "v.npy", np.zeros((3, 4), np.float32))
+    if description is not None:
+        description.write(folder)
+    return FolderFeatures(folder)
+
+
+def test_what_made_the_features(tmp_path: Path) -> None:
+    known = FeatureDescription(dimension=4, extractor="default", fingerprint="f00d")
+    store = features(tmp_path / "known", known)
+    assert ExtractorReference.of(Inputs(store, InputConfig())) == ExtractorReference(name="default", fingerprint="f00d")
+    signals = InputConfig(kind="signals", stride=1, window=1)
+    joined = ConcatenatedFeatures([store, features(tmp_path / "other", known)])
+    unnamed = features(tmp_path / "unnamed", FeatureDescription(dimension=4, fingerprint="f00d"))
+    untold = features(tmp_path / "untold", FeatureDescription(dimension=4, extractor="default"))
+    bare = features(tmp_path / "bare", None)
+    assert ExtractorReference.of(Inputs(store, signals)) is None
+    for source in (joined, unnamed, untold, bare):
+        assert ExtractorReference.of(Inputs(source, InputConfig())) is None
 
 
 def test_a_person_can_read_the_configuration(folder: Path) -> None:
@@ -131,6 +175,7 @@ def _set(values: dict[str, Any], key: str, value: Any) -> None:
         ("model.num_classes", None, r"model\.input_dims and model\.num_classes have to be there"),
         ("detection.tiou", 0.5, r"detection\.tiou is for suppression 'hard', but suppression is 'soft'"),
         ("inputs.stride", -1, r"inputs\.stride is -1, but has to be a number above 0"),
+        ("extractor", "default", r"extractor is 'default', but has to be a section with keys such as name, finger"),
         ("format", 2, r"format is 2, but has to be 1"),
         ("model", None, r"model is null, but has to be a section with keys such as input_dims"),
     ],

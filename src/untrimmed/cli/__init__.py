@@ -12,11 +12,14 @@ from untrimmed.errors import ConfigError, UntrimmedError
 
 COMMANDS = {
     "demo": "Train, score and use a model on recordings that ship with the package.",
+    "init": "Make a configuration for your own videos and their table of labels.",
+    "extract": "Make features of videos.",
     "recipes": "List ready configurations, or print one.",
     "check": "Say what is wrong with a data set, before training.",
     "train": "Train a localizer.",
     "evaluate": "Score a model, or a file of detections.",
     "detect": "Detect actions in recordings.",
+    "report": "Write a page that shows what a run came to.",
     "import-official": "Make a model of an official ActionFormer checkpoint.",
 }
 """Names and what they do, in the order in which one meets them."""

@@ -61,13 +61,16 @@ def show_score(title: str, score: MeanAP) -> None:
     show_table(title, columns, rows, last=True)
 
 
-def bar() -> Progress:
-    """Return a progress bar on stderr, which is gone when it is done; silent where stderr is no terminal."""
+def bar(*, counted: bool = True) -> Progress:
+    """Return a progress bar on stderr, which is gone when it is done; silent where stderr is no terminal.
+
+    How many of how many are done is shown, unless what is done is not `counted`.
+    """
     console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        MofNCompleteColumn(),
+        *([MofNCompleteColumn()] if counted else []),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}", markup=False),

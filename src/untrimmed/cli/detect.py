@@ -2,154 +2,197 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from untrimmed.cli.console import show_json, show_table, with_progress
-from untrimmed.data.annotations import Annotations, Video
+from untrimmed.cli.console import show_json, show_table, warn
+from untrimmed.cli.detect_features import FeatureRecordings, are_features
+from untrimmed.cli.detect_outputs import Outputs, TrackFormat, planned
+from untrimmed.cli.detect_videos import Videos
+from untrimmed.data.annotations import Annotations
 from untrimmed.data.detections import Detections
-from untrimmed.data.features import (
-    FeatureDescription,
-    checked_dimension,
-    holds_one_array,
-    open_features,
-    read_feature_file,
-)
 from untrimmed.data.formats.activitynet import read_annotations
 from untrimmed.data.formats.class_scores import read_class_scores
-from untrimmed.data.formats.detection_files import detections_suffix, write_detections
-from untrimmed.data.inputs import Inputs
+from untrimmed.data.formats.detection_files import output_suffix, write_detections, write_track
 from untrimmed.detection.fusion import fuse_all
-from untrimmed.detection.localizer import Localizer, Recording
-from untrimmed.errors import AnnotationError
+from untrimmed.detection.localizer import Localizer
+from untrimmed.errors import ConfigError
+from untrimmed.video.lettering import Lettering
+from untrimmed.video.rendering import lettering_of
 
 
 def detect(
     model: Path,
-    features: Path,
+    path: Path,
     /,
-    *ids: str,
+    *more: str,
+    out: Path | None = None,
+    format: TrackFormat | None = None,  # noqa: A002  the option is called so
+    render: Path | None = None,
+    min_score: float = 0.2,
+    top: int = 20,
+    extractor: str | None = None,
+    allow_truncated: bool = False,
+    font: Path | None = None,
     annotations: Path | None = None,
     class_scores: Path | None = None,
     top_classes: int = 2,
-    out: Path | None = None,
-    min_score: float = 0.2,
-    top: int = 20,
     key: str | None = None,
     device: str = "auto",
     precision: Literal["auto", "fp32", "bf16"] = "fp32",
     json: bool = False,
 ) -> None:
-    """Detect actions in recordings, from their features.
+    """Detect actions in videos, or in recordings of which there are features.
 
-    Prints the best detections of each; `--out` keeps all of them.
+    Prints the best detections of each; `--out` keeps them. A video that cannot be read is reported at the end, and does
+    not stop the others; the exit code is 1 then.
 
-    Examples: `untrimmed detect runs/tug recording.npy`; `untrimmed detect runs/tug features/ --out found.csv`
+    Examples: `untrimmed detect runs/mine video.mp4 --out video.vtt --render seen.mp4`;
+    `untrimmed detect runs/tug features/ --out found.csv`
 
     Parameters
     ----------
     model
         The folder of a run, its `best` folder, or any other model folder.
-    features
-        A feature file, a folder with one for each recording, or an archive with an array for each.
-    ids
-        Which recordings of a folder or an archive; all where none is named.
+    path
+        A video, or a folder that is searched for videos; or a feature file, a folder with one for each recording, or an
+        archive with an array for each.
+    more
+        More videos and folders; or, of a folder or an archive of features, the recordings that are meant, all where
+        none is named.
+    out
+        File to write detections to: all of them to .csv, .csv.gz or .json; those of one recording from `--min-score`
+        to .vtt or .ass (subtitles) or .txt (labels of Audacity). With `--format` a folder.
+    format
+        Write such a file for each recording into the folder `--out`.
+    render
+        Write a copy of the video with a timeline of the detections from `--min-score`: a .mp4 file; or a folder.
+    min_score
+        Lowest score that is printed, and shown in subtitles, labels and copies.
+    top
+        Most detections that are printed of a recording.
+    extractor
+        What makes features of videos, where the model does not say it or the weights have moved; also your own, as
+        python:MODULE:ATTRIBUTE. It has to be the one that the model was trained on.
+    allow_truncated
+        Take videos whose end is missing as far as they go.
+    font
+        Font file for labels in copies, if none that is at hand has their characters.
     annotations
-        Annotation file to take durations and frame rates from.
+        Annotation file to take durations and frame rates from, for features.
     class_scores
         Scores of whole videos by another model: each detection gets the best classes of its video instead of its own.
     top_classes
         How many classes each detection gets from `--class-scores`.
-    out
-        File to write all detections to: .csv, .csv.gz or .json.
-    min_score
-        Lowest score that is printed.
-    top
-        Most detections that are printed of a recording.
     key
-        Name of the array in files that hold several.
+        Name of the array in feature files that hold several.
     device
         Where the model runs: auto, cpu, cuda or mps.
     precision
-        Precision that the model computes in.
+        Precision that the model computes in. The extractor's is bf16 where the processor computes in it.
     json
         Print as JSON.
     """
-    if out is not None:
-        detections_suffix(out)  # before an hour of work, not after it
+    if out is not None and format is None:
+        output_suffix(out)  # before an hour of work, not after it
+    features = are_features(path)
+    if features:
+        void = {"render": render, "extractor": extractor, "allow-truncated": allow_truncated, "font": font}
+        _refuse(void, "videos", f"{path} holds features")
+    else:
+        _refuse({"annotations": annotations, "key": key}, "features", f"{path} is looked at as video")
+    if font is not None and render is None:
+        raise ConfigError("--font has an effect with --render only: leave it out")
     localizer = Localizer.load(model, device=device, precision=precision)
     known = None if annotations is None else read_annotations(annotations)
-    names, recordings = _open(features, ids, key, localizer, known)
-    found = list(with_progress(localizer.detect_many(recordings), "detecting", len(names)))
-    if class_scores is not None:
-        scores = read_class_scores(class_scores, None if known is None else known.labels)
-        found = list(fuse_all({each.video_id: each for each in found}, scores, top_classes).values())
-    if out is not None:
-        write_detections(found, out)
-    best = [each.above(min_score)[:top] for each in found]
-    if json:
-        show_json({each.video_id: [asdict(detection) for detection in each] for each in best})
+    recordings: FeatureRecordings | Videos
+    if features:
+        recordings = FeatureRecordings(path, more, key, localizer, known)
+        outputs = planned(recordings.names, {}, out, format, render)
     else:
-        for each, shown in zip(found, best, strict=True):
-            _show(each, shown, min_score)
+        recordings = Videos([path, *more], localizer, extractor, allow_truncated=allow_truncated)
+        outputs = planned(recordings.names, recordings.files, out, format, render)
+    fusing = None if class_scores is None else _Fusing(class_scores, top_classes, recordings.names, known)
+    labels = localizer.labels if fusing is None else fusing.labels
+    lettering = Lettering() if render is None else _lettering(labels, font)
+    found = []
+    for one in recordings.detections():
+        fused = one if fusing is None else fusing(one)
+        found.append(fused)
+        _write(fused.above(min_score), outputs, recordings, lettering)
+    if outputs.table is not None and found:
+        write_detections(found, outputs.table)
+    failures = recordings.failures if isinstance(recordings, Videos) else {}
+    _show(found, min_score, top, json=json, any_failed=bool(failures))
+    for failure in failures.values():
+        print(f"untrimmed: {failure}", file=sys.stderr)
+    if failures:
+        sys.exit(1)
 
 
-def _open(
-    path: Path, ids: Sequence[str], key: str | None, localizer: Localizer, known: Annotations | None
-) -> tuple[Sequence[str], Iterator[Recording]]:
-    """Return the names of the recordings at a path, and the recordings, each read when it is asked for.
-
-    Whether the features suit the model is found out before the first one is detected in.
-    """
-    if not ids and holds_one_array(path):
-        localizer.inputs.completed(FeatureDescription.of_folder(path.parent), f"{path.parent}: features.json")
-        video = _known([path.stem], known).get(path.stem)
-        return [path.stem], iter([_recording(path.stem, read_feature_file(path, key=key), str(path), video)])
-    inputs = Inputs(open_features(path, key=key), localizer.inputs)
-    store = inputs.store
-    names = tuple(dict.fromkeys(ids)) or store.ids()
-    videos = _known(names, known)
-    for name in names:
-        rows, columns = store.shape(name)
-        source = f"{path}: {name!r}"
-        shape = inputs.config.clips(rows, source), inputs.config.dimension(columns)
-        checked_dimension(shape, localizer.model.config.input_dim, source)
-    return names, (_recording(name, store.read(name), f"{path}: {name!r}", videos.get(name)) for name in names)
-
-
-def _known(names: Sequence[str], annotations: Annotations | None) -> dict[str, Video]:
-    """Return what is known of recordings.
+def _refuse(options: Mapping[str, object], of: str, why: str) -> None:
+    """Refuse options that would have no effect.
 
     Raises:
-        AnnotationError: if there are annotations, but of other recordings only.
+        ConfigError: if one is given.
     """
-    if annotations is None:
-        return {}
-    known = {name: annotations[name] for name in names if name in annotations.videos}
-    if not known:
-        other = next(iter(annotations.videos), "none at all")
-        raise AnnotationError(
-            f"{annotations.source}: has none of the recordings, such as {names[0]!r}, but others, such as {other!r}; "
-            "correct the ids, or leave --annotations out"
-        )
-    return known
+    for name, value in options.items():
+        if value:
+            raise ConfigError(f"--{name} has an effect on {of} only, but {why}: leave it out")
 
 
-def _recording(name: str, array: NDArray[np.float32], source: str, video: Video | None) -> Recording:
-    if video is None:
-        return Recording(array, id=name, source=source)
-    return Recording(array, id=name, duration=video.duration, rate=video.rate, source=source)
+class _Fusing:
+    """Gives detections the classes that another model gives their videos."""
+
+    def __init__(self, path: Path, top: int, names: Sequence[str], known: Annotations | None) -> None:
+        """Read the scores.
+
+        Raises:
+            AnnotationError: if they cannot be read, or those of a recording are missing.
+            ConfigError: if `top` is no number of classes that there are.
+        """
+        self._scores, self._top = read_class_scores(path, None if known is None else known.labels), top
+        self.labels = self._scores.labels
+        for name in names:  # before an hour of work, not after it
+            self(Detections(name, np.zeros((0, 2)), np.zeros(0), np.zeros(0, np.int64), ()))
+
+    def __call__(self, found: Detections) -> Detections:
+        return fuse_all({found.video_id: found}, self._scores, self._top)[found.video_id]
 
 
-def _show(found: Detections, shown: Detections, min_score: float) -> None:
-    if not len(shown):
-        print(f"{found.video_id}: none of {len(found)} detections scores {min_score:g} or more; see --min-score")
+def _lettering(labels: Sequence[str], font: Path | None) -> Lettering:
+    lettering = lettering_of(labels, font)
+    if lettering.missing:
+        which = "no font at hand has" if font is None else f"{font} lacks"
+        warn(f"{which} the characters {lettering.missing[:10]!r} of the labels. Name a font that has, by --font FILE")
+    return lettering
+
+
+def _write(shown: Detections, outputs: Outputs, recordings: FeatureRecordings | Videos, lettering: Lettering) -> None:
+    """Write what is of one recording, from the detections that are to be seen."""
+    name = shown.video_id
+    if name in outputs.tracks:
+        write_track(shown, outputs.tracks[name])
+    if name in outputs.renders:
+        assert isinstance(recordings, Videos)
+        recordings.render(shown, outputs.renders[name], lettering)
+
+
+def _show(found: Sequence[Detections], min_score: float, top: int, *, json: bool, any_failed: bool) -> None:
+    best = [each.above(min_score)[:top] for each in found]
+    if json:
+        if found or not any_failed:
+            show_json({each.video_id: [asdict(detection) for detection in each] for each in best})
         return
-    title = f"{found.video_id}: the best {len(shown)} of {len(found)} detections, from a score of {min_score:g}"
-    rows = [(d.label, f"{d.start:.2f}", f"{d.end:.2f}", f"{d.score:.2f}") for d in shown]
-    show_table(title, ["label", "start, s", "end, s", "score"], rows)
+    for each, shown in zip(found, best, strict=True):
+        if not len(shown):
+            print(f"{each.video_id}: none of {len(each)} detections scores {min_score:g} or more; see --min-score")
+            continue
+        title = f"{each.video_id}: the best {len(shown)} of {len(each)} detections, from a score of {min_score:g}"
+        rows = [(d.label, f"{d.start:.2f}", f"{d.end:.2f}", f"{d.score:.2f}") for d in shown]
+        show_table(title, ["label", "start, s", "end, s", "score"], rows)

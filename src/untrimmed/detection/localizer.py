@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,19 +16,29 @@ from numpy.typing import NDArray
 from untrimmed import segments as geometry
 from untrimmed.data.detections import Detections
 from untrimmed.data.features import as_features, checked_dimension, read_feature_file
+from untrimmed.data.features.formats import FORMATS
 from untrimmed.data.inputs import InputConfig
+from untrimmed.detection.backbone import inputs_of, open_backbone
 from untrimmed.detection.config import DetectionConfig
 from untrimmed.detection.decode import decode
-from untrimmed.detection.model_folder import LocalizerConfig, read_model_folder, write_model_folder
+from untrimmed.detection.model_folder import (
+    ExtractorReference,
+    LocalizerConfig,
+    read_model_folder,
+    write_model_folder,
+)
 from untrimmed.detection.suppression import Candidates, suppress
 from untrimmed.detection.voting import vote
 from untrimmed.errors import FeatureError
 from untrimmed.model.batching import pad
 from untrimmed.model.devices import Precision, autocast, pick_device
 from untrimmed.model.moments import level_lengths
-from untrimmed.model.network import ActionFormer
+from untrimmed.model.network import ActionFormer, Predictions
 from untrimmed.settings import parse
 from untrimmed.time_grid import TimeGrid
+
+if TYPE_CHECKING:
+    from untrimmed.video.extractors.extractor import Extractor
 
 LOOK_AHEAD = 8
 """Batches that `detect_many` reads ahead, to put recordings of similar length together."""
@@ -53,6 +64,21 @@ class Recording:
 
 
 @dataclass(frozen=True, eq=False)
+class LevelScores:
+    """What the model says of every moment of one level of the pyramid; n moments, C classes.
+
+    Attributes:
+        seconds: `[n]`, times of the moments: the centres of the clips that they sit at.
+        scores: `[n, C]`, probability of each class.
+        stride: from one moment to the next, in seconds.
+    """
+
+    seconds: NDArray[np.float64]
+    scores: NDArray[np.float32]
+    stride: float
+
+
+@dataclass(frozen=True, eq=False)
 class _Prepared:
     id: str
     features: NDArray[np.float32]
@@ -64,8 +90,8 @@ class _Prepared:
 class Localizer:
     """What a user loads: weights, classes, time grid and detection settings.
 
-        >>> localizer = Localizer.load("runs/timed_up_and_go")
-        >>> for detection in localizer.detect("features/s01_01.npy"):
+        >>> localizer = Localizer.load("runs/my_model")
+        >>> for detection in localizer.detect("holiday.mp4"):
         ...     print(detection)
 
     Attributes:
@@ -73,16 +99,18 @@ class Localizer:
         labels: the classes, in the order of their numbers.
         inputs: how an array becomes features on a time grid.
         detection: decoding and suppression.
-        extractor: name and fingerprint of the backbone that made the features, where known.
+        extractor: name and fingerprint of what made the features, where known.
         precision: `bf16` computes in it; `auto` does where the processor does so natively.
+        own_extractor: makes features of videos, instead of the one that `extractor` names (see `with_extractor`).
     """
 
     model: ActionFormer
     labels: tuple[str, ...]
     inputs: InputConfig
     detection: DetectionConfig = field(default_factory=DetectionConfig)
-    extractor: str | None = None
+    extractor: ExtractorReference | None = None
     precision: Precision = "fp32"
+    own_extractor: Extractor | None = None
 
     @classmethod
     def load(cls, folder: str | Path, *, device: str = "auto", precision: Precision = "fp32") -> Localizer:
@@ -125,6 +153,34 @@ class Localizer:
         """
         return replace(self, detection=parse(DetectionConfig, asdict(self.detection) | settings, "detection settings"))
 
+    def with_extractor(self, extractor: Extractor) -> Localizer:
+        """Return the same localizer, which makes features of videos by this extractor.
+
+        For a model that does not say which extractor it was trained on, or was trained on a program of the user's own.
+
+        Raises:
+            ModelError: if the model was trained on features of another extractor, or of another dimension.
+            ConfigError: if the model was trained with another sampling.
+        """
+        inputs = inputs_of(extractor, self.extractor, self.inputs, self.model.config.input_dim)
+        return replace(self, inputs=inputs, own_extractor=extractor)
+
+    @cached_property
+    def video_extractor(self) -> Extractor:
+        """What makes features of videos; made when it is first asked for, and kept.
+
+        It computes as `untrimmed extract` does where nothing is said: in bf16 where the processor does so natively.
+
+        Raises:
+            ModelError: if the model does not say which extractor it was trained on, or that is another one here.
+            ConfigError: if there is no such extractor.
+            MissingExtraError: if it needs a package that is not installed.
+        """
+        if self.own_extractor is not None:
+            return self.own_extractor
+        dimension = self.model.config.input_dim
+        return open_backbone(self.extractor, self.inputs, dimension, str(self._device))
+
     def detect(
         self,
         recording: Recording | NDArray[Any] | str | Path,
@@ -135,16 +191,19 @@ class Localizer:
         """Detect actions in one recording.
 
         Args:
-            recording: an array `[T, D]`, the path of a feature file, or either with its facts as a `Recording`.
-            duration: in seconds; detections are clipped to it.
+            recording: a video's path, the path of a feature file, an array `[T, D]`, or an array with its facts as a
+                `Recording`. A path is of a video unless its suffix is one of a feature file.
+            duration: in seconds; detections are clipped to it. Of a video it is known.
             rate: frames per second, for a model whose training videos had each their own.
 
         Raises:
             FeatureError: if the features have another dimension than the model takes, are empty or not finite, or the
                 file cannot be read.
+            VideoError: if the video cannot be decoded, or ends early.
+            ModelError: if it is a video, but the extractor that the model was trained on is not known or not here.
             ConfigError: if the model needs a rate and none is given.
         """
-        known = _as_recording(recording)
+        known = self._as_recording(recording)
         known = replace(
             known,
             duration=known.duration if duration is None else duration,
@@ -155,16 +214,43 @@ class Localizer:
     def detect_many(
         self, recordings: Iterable[Recording | NDArray[Any] | str | Path], *, batch_size: int = 8
     ) -> Iterator[Detections]:
-        """Detect actions in many recordings, in their order; reads only a few batches ahead.
+        """Detect actions in many recordings, in their order; reads only a few batches ahead, videos one by one.
 
         Recordings of similar length share a batch, and what is found does not depend on that.
+
+        Raises:
+            UntrimmedError: as `detect`, when its turn has come.
         """
-        prepared = (self._prepare(_as_recording(recording)) for recording in recordings)
-        while ahead := list(islice(prepared, batch_size * LOOK_AHEAD)):
-            found: dict[int, Detections] = {}
-            for batch in self._batches([len(video.features) for video in ahead], batch_size):
-                found.update(zip(batch, self._detect_batch([ahead[i] for i in batch]), strict=True))
-            yield from (found[i] for i in range(len(ahead)))
+        for videos, group in groupby(recordings, key=_is_video):
+            prepared = (self._prepare(self._as_recording(recording)) for recording in group)
+            while ahead := list(islice(prepared, 1 if videos else batch_size * LOOK_AHEAD)):
+                found: dict[int, Detections] = {}
+                for batch in self._batches([len(video.features) for video in ahead], batch_size):
+                    found.update(zip(batch, self._detect_batch([ahead[i] for i in batch]), strict=True))
+                yield from (found[i] for i in range(len(ahead)))
+
+    def level_scores(self, recording: Recording | NDArray[Any] | str | Path) -> tuple[LevelScores, ...]:
+        """Return what the model says of every moment, level by level, finest first: what detections are made of.
+
+        Args:
+            recording: as `detect` takes it.
+
+        Raises:
+            UntrimmedError: as `detect`.
+        """
+        prepared = self._prepare(self._as_recording(recording))
+        predictions, lengths = self._predict([prepared])
+        valid, moments = predictions.valid[0].cpu(), predictions.moments.cpu()
+        scores = predictions.logits[0].sigmoid().cpu()
+        levels = zip(valid.split(lengths), moments.split(lengths), scores.split(lengths), strict=True)
+        return tuple(
+            LevelScores(
+                seconds=prepared.grid.to_seconds(of_moments[there, 0].numpy().astype(np.float64)),
+                scores=of_scores[there].numpy(),
+                stride=stride * prepared.grid.stride / prepared.grid.rate,
+            )
+            for stride, (there, of_moments, of_scores) in zip(self.model.config.strides, levels, strict=True)
+        )
 
     def _batches(self, lengths: list[int], batch_size: int) -> Iterator[list[int]]:
         """Group videos of similar length; those that a model with official padding pads differently stay apart."""
@@ -176,6 +262,21 @@ class Localizer:
             while batch := list(islice(rest, batch_size)):
                 yield batch
 
+    def _as_recording(self, recording: Recording | NDArray[Any] | str | Path) -> Recording:
+        if isinstance(recording, Recording):
+            return recording
+        if not isinstance(recording, (str, Path)):
+            return Recording(np.asarray(recording))
+        path = Path(recording)
+        if not _is_video(path):
+            return Recording(read_feature_file(path), id=path.stem, source=str(path))
+        from untrimmed.video.extraction import extract_features  # noqa: PLC0415  features need no decoder
+
+        extractor = self.video_extractor
+        video = extract_features(path, extractor)
+        rate = extractor.grid.rate
+        return Recording(video.features, id=path.stem, duration=video.duration, rate=rate, source=str(path))
+
     def _prepare(self, recording: Recording) -> _Prepared:
         name = recording.source or recording.id or "recording"
         if recording.duration is not None and not 0 < recording.duration < float("inf"):
@@ -186,13 +287,22 @@ class Localizer:
         duration = grid.end(len(array)) if recording.duration is None else recording.duration
         return _Prepared(recording.id, array, grid, duration)
 
+    @property
+    def _device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
     @torch.inference_mode()
-    def _detect_batch(self, batch: list[_Prepared]) -> list[Detections]:
-        device = next(self.model.parameters()).device
+    def _predict(self, batch: list[_Prepared]) -> tuple[Predictions, list[int]]:
+        """Run the model on a batch; also returns how many moments each level has."""
+        device = self._device
         features, valid = pad([torch.from_numpy(p.features) for p in batch], self.model.config)
         with autocast(device, self.precision):
             predictions = self.model(features.to(device), valid.to(device))
-        lengths = level_lengths(features.shape[1], self.model.config.strides)
+        return predictions, level_lengths(features.shape[1], self.model.config.strides)
+
+    @torch.inference_mode()
+    def _detect_batch(self, batch: list[_Prepared]) -> list[Detections]:
+        predictions, lengths = self._predict(batch)
         candidates = decode(predictions, lengths, self.detection).to_host()
         return [self._finish(one, prepared) for one, prepared in zip(candidates, batch, strict=True)]
 
@@ -205,10 +315,6 @@ class Localizer:
         return Detections(video.id, seconds, kept.scores.astype(np.float64), kept.labels, self.labels)
 
 
-def _as_recording(recording: Recording | NDArray[Any] | str | Path) -> Recording:
-    if isinstance(recording, Recording):
-        return recording
-    if isinstance(recording, (str, Path)):
-        path = Path(recording)
-        return Recording(read_feature_file(path), id=path.stem, source=str(path))
-    return Recording(np.asarray(recording))
+def _is_video(recording: object) -> bool:
+    """Whether a recording is the path of a video: one that has not the suffix of a feature file."""
+    return isinstance(recording, (str, Path)) and Path(recording).suffix not in FORMATS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import safetensors
 import safetensors.torch
@@ -15,7 +15,7 @@ from torch import Tensor
 
 import untrimmed
 from untrimmed.data.files import write_atomically
-from untrimmed.data.inputs import InputConfig
+from untrimmed.data.inputs import InputConfig, Inputs
 from untrimmed.detection.config import DetectionConfig
 from untrimmed.errors import ConfigError, ModelError
 from untrimmed.model.config import ModelConfig
@@ -23,6 +23,30 @@ from untrimmed.model.network import ActionFormer
 from untrimmed.settings import dump, parse, read_yaml
 
 CONFIG, WEIGHTS = "config.yaml", "model.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class ExtractorReference:
+    """Which extractor made the features that a model was trained on. Its sampling stands in the inputs."""
+
+    name: str
+    """What `untrimmed extract --extractor` takes."""
+    fingerprint: str
+    """Of its weights, sampling and preprocessing."""
+
+    @classmethod
+    def of(cls, inputs: Inputs) -> Self | None:
+        """Return what made features, where their `features.json` tells.
+
+        `None` for signals, for features of unknown origin, and for several streams that were joined: one extractor
+        could not make them.
+        """
+        description = inputs.store.description
+        if inputs.config.kind == "signals" or description is None:
+            return None
+        if description.extractor is None or description.fingerprint is None:
+            return None
+        return cls(name=description.extractor, fingerprint=description.fingerprint)
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -34,8 +58,8 @@ class LocalizerConfig:
     model: ModelConfig
     inputs: InputConfig = Field(default_factory=InputConfig)
     detection: DetectionConfig = Field(default_factory=DetectionConfig)
-    extractor: str | None = None
-    """Name and fingerprint of the backbone that made the features, where known."""
+    extractor: ExtractorReference | None = None
+    """What made the features, where known."""
     untrimmed: str = untrimmed.__version__
     """Version that wrote it."""
     format: Literal[1] = 1

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from untrimmed.data.dataset import TrainingVideos, read_if_small
 from untrimmed.detection.localizer import Localizer
+from untrimmed.detection.model_folder import ExtractorReference
 from untrimmed.errors import ConfigError
 from untrimmed.experiment.config import ExperimentConfig
 from untrimmed.experiment.data import Data, open_data
@@ -63,7 +64,13 @@ def train(config: ExperimentConfig, out: Path, *, resume: bool = False, watchers
     fabric.launch()
     go_on = fabric.broadcast(go_on)
     torch.manual_seed(config.training.seed)
-    blank = Localizer(ActionFormer(model_config), data.annotations.labels, data.inputs.config, config.detection)
+    blank = Localizer(
+        ActionFormer(model_config),
+        data.annotations.labels,
+        data.inputs.config,
+        config.detection,
+        ExtractorReference.of(data.inputs),
+    )
     with closing(RunFolder(out, blank.config)) as folder:
         trainer = Trainer(
             fabric,

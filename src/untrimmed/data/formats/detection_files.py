@@ -10,6 +10,9 @@
 A table may also have the official code's column names, `video-id,t-start,t-end,label,score`, in any order and beside
 others. A file gives either names or numbers as labels: names if all of them are known, else numbers if all of them are
 whole numbers, else names.
+
+Files of one video, to be watched and not to be read back, are subtitles (`.vtt`, `.ass`) and label tracks of Audacity
+(`.txt`).
 """
 
 from __future__ import annotations
@@ -28,7 +31,9 @@ from numpy.typing import NDArray
 
 from untrimmed.data.detections import Detections
 from untrimmed.data.files import write_atomically
+from untrimmed.data.formats.audacity import audacity
 from untrimmed.data.formats.reading import MOST_CLASSES, class_name, read_json, read_text, shown
+from untrimmed.data.formats.subtitles import ass, webvtt
 from untrimmed.errors import AnnotationError
 
 _COLUMNS = {
@@ -39,6 +44,9 @@ _COLUMNS = {
     "score": ("score",),
 }
 _SUFFIXES = (".json", ".json.gz", ".csv", ".csv.gz")
+TRACKS: Mapping[str, Callable[[Detections], str]] = {".vtt": webvtt, ".ass": ass, ".txt": audacity}
+"""Suffixes of files of one video, and what makes their text."""
+
 _TIME_DECIMALS = 6
 _SCORE_DECIMALS = 9  # enough to keep apart what single precision keeps apart, down to scores of 0.01
 
@@ -85,6 +93,16 @@ def write_detections(detections: Iterable[Detections], path: str | Path) -> None
     write_atomically(path, gzip.compress(content, mtime=0) if path.suffix.lower() == ".gz" else content)
 
 
+def write_track(detections: Detections, path: str | Path) -> None:
+    """Write the detections of one video, as many as there are; the suffix of `path` is one of `TRACKS`.
+
+    Raises:
+        OSError: if the file cannot be written.
+    """
+    path = Path(path)
+    write_atomically(path, TRACKS[path.suffix.lower()](detections))
+
+
 @dataclass(frozen=True)
 class _Table:
     """The n detections of a file, column by column."""
@@ -109,6 +127,21 @@ def detections_suffix(path: Path) -> str:
         if path.name.lower().endswith(suffix):
             return suffix
     raise AnnotationError(f"{path}: detections are read and written as {', '.join(_SUFFIXES)}; rename the file")
+
+
+def output_suffix(path: Path) -> str:
+    """Return the suffix that decides in which format detections are written: also one of `TRACKS`.
+
+    Raises:
+        AnnotationError: if it is none that can be written.
+    """
+    if path.suffix.lower() in TRACKS:
+        return path.suffix.lower()
+    try:
+        return detections_suffix(path)
+    except AnnotationError:
+        known = ", ".join([*_SUFFIXES, *TRACKS])
+        raise AnnotationError(f"{path}: detections are written as {known}; rename the file") from None
 
 
 def _read_csv(path: Path) -> _Table:

@@ -1,0 +1,113 @@
+"""Detecting in recordings of which there are features, for `untrimmed detect`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from untrimmed.cli.console import with_progress
+from untrimmed.data.annotations import Annotations, Video
+from untrimmed.data.detections import Detections
+from untrimmed.data.features import (
+    FeatureDescription,
+    checked_dimension,
+    holds_one_array,
+    open_features,
+    read_feature_file,
+)
+from untrimmed.data.features.formats import FORMATS
+from untrimmed.data.inputs import Inputs
+from untrimmed.detection.localizer import Localizer, Recording
+from untrimmed.errors import AnnotationError
+
+
+def are_features(path: Path) -> bool:
+    """Whether a path is a feature file or an archive, by its suffix, or a folder with feature files."""
+    if path.is_dir():
+        return any(
+            entry.suffix in FORMATS and not entry.name.startswith(".") and entry.is_file() for entry in path.iterdir()
+        )
+    return path.suffix in FORMATS
+
+
+class FeatureRecordings:
+    """Recordings of which there are features.
+
+    Attributes:
+        names: of all of them.
+    """
+
+    names: Sequence[str]
+
+    def __init__(
+        self, path: Path, ids: Sequence[str], key: str | None, localizer: Localizer, known: Annotations | None
+    ) -> None:
+        """Find the recordings at a path; whether their features suit the model is found out here.
+
+        Raises:
+            FeatureError: if there are none, or they are of another dimension than the model takes.
+            AnnotationError: if there are annotations, but of other recordings only.
+            ConfigError: if the features were made in another way than those that the model was trained on.
+        """
+        self._localizer = localizer
+        if not ids and holds_one_array(path):
+            _refuse_other(FeatureDescription.of_folder(path.parent), localizer, f"{path.parent}: features.json")
+            video = _known([path.stem], known).get(path.stem)
+            self.names = [path.stem]
+            self._recordings = iter([_recording(path.stem, read_feature_file(path, key=key), str(path), video)])
+            return
+        inputs = Inputs(open_features(path, key=key), localizer.inputs)
+        store = inputs.store
+        _refuse_other(store.description, localizer, f"{store.name}: features.json")
+        self.names = tuple(dict.fromkeys(ids)) or store.ids()
+        videos = _known(self.names, known)
+        for name in self.names:
+            rows, columns = store.shape(name)
+            source = f"{path}: {name!r}"
+            shape = inputs.config.clips(rows, source), inputs.config.dimension(columns)
+            checked_dimension(shape, localizer.model.config.input_dim, source)
+        self._recordings = (
+            _recording(name, store.read(name), f"{path}: {name!r}", videos.get(name)) for name in self.names
+        )
+
+    def detections(self) -> Iterator[Detections]:
+        """Yield the detections of each recording, which is read when it is its turn."""
+        return with_progress(self._localizer.detect_many(self._recordings), "detecting", len(self.names))
+
+
+def _refuse_other(description: FeatureDescription | None, localizer: Localizer, place: str) -> None:
+    """Refuse features of another sampling or another extractor than the model's.
+
+    Raises:
+        ConfigError: if their description says that they are.
+    """
+    localizer.inputs.completed(description, place)
+    if description is not None and localizer.extractor is not None:
+        description.refuse_contradiction(place, fingerprint=localizer.extractor.fingerprint)
+
+
+def _known(names: Sequence[str], annotations: Annotations | None) -> dict[str, Video]:
+    """Return what is known of recordings.
+
+    Raises:
+        AnnotationError: if there are annotations, but of other recordings only.
+    """
+    if annotations is None:
+        return {}
+    known = {name: annotations[name] for name in names if name in annotations.videos}
+    if not known:
+        other = next(iter(annotations.videos), "none at all")
+        raise AnnotationError(
+            f"{annotations.source}: has none of the recordings, such as {names[0]!r}, but others, such as {other!r}; "
+            "correct the ids, or leave --annotations out"
+        )
+    return known
+
+
+def _recording(name: str, array: NDArray[np.float32], source: str, video: Video | None) -> Recording:
+    if video is None:
+        return Recording(array, id=name, source=source)
+    return Recording(array, id=name, duration=video.duration, rate=video.rate, source=source)

@@ -1,0 +1,171 @@
+"""`untrimmed extract`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from untrimmed.cli.console import bar, show_json, show_table, warn
+from untrimmed.data.check.report import count
+from untrimmed.video.extraction import Extraction, extract_videos
+from untrimmed.video.progress import Progress
+
+
+def extract(
+    video: Path,
+    /,
+    *videos: Path,
+    out: Path,
+    extractor: str = "default",
+    stride: float | None = None,
+    window: float | None = None,
+    rate: float | None = None,
+    device: str = "auto",
+    precision: Literal["auto", "fp32", "bf16"] = "auto",
+    processes: int | None = None,
+    half: bool = False,
+    shots: bool = False,
+    allow_truncated: bool = False,
+    json: bool = False,
+) -> None:
+    """Make features of videos, which is what models are trained on and detect in.
+
+    A run that was interrupted, or killed, goes on where it was when the same command is run again. A video that cannot
+    be read is reported at the end, and does not stop the others; the exit code is 1 then.
+
+    Examples: `untrimmed extract videos/ --out features/`; `untrimmed extract a.mp4 b.mkv --out features/ --shots`
+
+    Parameters
+    ----------
+    video
+        A video, or a folder that is searched for videos, with all folders in it.
+    videos
+        More of them.
+    out
+        Folder for the features: `NAME.npy` of each video, and a `features.json` that says what made them.
+    extractor
+        What makes them: default, default-appearance, default-motion, hf:MODEL, i3d:WEIGHTS, slowfast:WEIGHTS,
+        r2plus1d:WEIGHTS, or your own as python:MODULE:ATTRIBUTE.
+    stride
+        Sampled frames from one row of the features to the next; by default the extractor's own.
+    window
+        Sampled frames that a row covers; by default the extractor's own.
+    rate
+        Sampled frames per second; by default the extractor's own.
+    device
+        Where the extractor runs: auto, cpu, cuda or mps.
+    precision
+        Precision that it computes in.
+    processes
+        How many videos are worked on at once; by default one for each core, or one in all on a GPU.
+    half
+        Keep the features as float16, which takes half the space.
+    shots
+        Also write when a video's shots change, to `shots/NAME.csv` in that folder.
+    allow_truncated
+        Take videos whose end is missing as far as they go.
+    json
+        Print what came of each video as JSON.
+    """
+    began = time.monotonic()
+    with ExtractionBar() as shown:
+        try:
+            extraction = extract_videos(
+                [video, *videos],
+                out,
+                extractor,
+                stride=stride,
+                window=window,
+                rate=rate,
+                device=device,
+                precision=precision,
+                processes=processes,
+                half=half,
+                shots=shots,
+                allow_truncated=allow_truncated,
+                trust_python=True,  # who has typed its name means it
+                on_progress=shown.update,
+            )
+        except KeyboardInterrupt:
+            shown.stop()
+            done = f"stopped; the features of finished videos are in {out}" if out.is_dir() else "stopped"
+            print(f"\nuntrimmed: {done}. To go on, run the same command again", file=sys.stderr)
+            sys.exit(130)
+    for each in extraction.videos.values():
+        if each.damaged:
+            packets = "packet was" if each.damaged == 1 else "packets were"
+            warn(f"{each.path}: {each.damaged} damaged {packets} left out")
+    if json:
+        show_json(_as_json(extraction))
+    else:
+        _show(extraction, time.monotonic() - began)
+    if extraction.failed:
+        sys.exit(1)
+
+
+def _as_json(extraction: Extraction) -> dict[str, Any]:
+    videos = {video_id: asdict(outcome) for video_id, outcome in extraction.videos.items()}
+    for outcome in videos.values():
+        del outcome["id"]
+    return {"out": str(extraction.out), "features": asdict(extraction.description), "videos": videos}
+
+
+def _show(extraction: Extraction, took: float) -> None:
+    """Say in a few lines what came of all, and what to do next."""
+    failed = extraction.failed
+    print(f"{extraction.out}: {_made(extraction, took)}")
+    if failed:
+        show_table("Not extracted", ["file", "reason"], [(each.path, each.error) for each in failed], texts=2)
+        print("Next: mend these files or leave them out, and run the same command again; it makes only what is missing")
+    else:
+        print(
+            "Next: `untrimmed init` makes a configuration of your labels; "
+            f"`untrimmed detect MODEL {extraction.out}` detects with a model that you have"
+        )
+
+
+def _made(extraction: Extraction, took: float) -> str:
+    made = [outcome for outcome in extraction.videos.values() if outcome.error is None and not outcome.was_there]
+    there = len(extraction.were_there)
+    if there and not made:
+        return f"features of all {count(there, 'video')} were there already"
+    rows = sum(outcome.rows or 0 for outcome in made)
+    seconds = sum(outcome.duration or 0 for outcome in made)
+    text = (
+        f"features of {count(len(made), 'video')} were made, {rows:,} rows of {extraction.description.dimension:,} "
+        f"dimensions; {seconds:,.1f} s of video in {took:,.1f} s"
+    )
+    return text + (f"; {count(there, 'video')} {'was' if there == 1 else 'were'} there already" if there else "")
+
+
+class ExtractionBar:
+    """Shows on stderr how many seconds of video have been read, and of how many as far as can be told."""
+
+    def __init__(self) -> None:
+        self._bar = bar(counted=False)
+        self._task = self._bar.add_task("extracting", total=1.0, note="starting")
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def update(self, progress: Progress) -> None:
+        """Show how far it is."""
+        # The bar's total stays the same: at each new one, the time left would be unknown for a while.
+        read, total = progress.seconds, progress.of_seconds
+        seconds = f"{read:,.0f} s" if total is None else f"{read:,.0f} of {total:,.0f} s"
+        note = f"{progress.videos} of {progress.of_videos} videos, {seconds}"
+        self._bar.update(self._task, completed=read / total if total else 0.0, note=note)
+
+    def stop(self) -> None:
+        """Take the bar away."""
+        self._bar.stop()

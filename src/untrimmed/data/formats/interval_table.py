@@ -1,0 +1,277 @@
+"""Tables of labels, as people make them in a spreadsheet: one action a row.
+
+::
+
+    video,start,end,label
+    monday.mp4,12.5,14,jump
+    monday.mp4,1:02,1:05.5,throw
+    tuesday.mp4,,,
+
+A time is in seconds, or `mm:ss`, or `hh:mm:ss`. A row with a video and nothing else says that the video has no actions.
+Columns stand in any order and may have other usual names (`filename`, `begin`, `t-end`, `class`, ...); further columns
+are ignored. Columns are separated by commas, semicolons or tabs; where it is no comma, decimals may have one.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from untrimmed.data.annotations import Instance
+from untrimmed.data.formats.reading import Problem, read_text, shown
+from untrimmed.errors import AnnotationError
+
+_COLUMNS = {
+    "video": ("video", "file", "filename", "videoid", "videofile", "videoname", "path"),
+    "start": ("start", "begin", "tstart", "starttime", "begintime", "onset", "from"),
+    "end": ("end", "stop", "tend", "endtime", "stoptime", "to"),
+    "label": ("label", "class", "action", "name", "labelname", "classname", "activity", "event"),
+}
+"""Names of each column, lower case and without anything but letters and digits."""
+
+_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_SECONDS = re.compile(r"\d+(\.\d*)?|\.\d+", re.ASCII)
+_WHOLE = re.compile(r"\d+", re.ASCII)
+_UNIT = re.compile(r"[(\[].*?[)\]]")  # as in "start (s)"
+_LONGEST_HEADER = 10_000  # characters
+_MOST_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a table of labels.
+
+    Attributes:
+        number: of the row, as a spreadsheet counts: the header is row 1.
+        video: name of the video, as it is written.
+        instance: what it says; `None`: the video has no actions. Blanks around and between the words of its label are
+            as they are written.
+        columns: how the table calls the columns `video`, `start`, `end` and `label`, for messages.
+    """
+
+    number: int
+    video: str
+    instance: Instance | None
+    columns: Mapping[str, str]
+
+    def place(self, column: str) -> str:
+        """Say where in the table one of its four values stands."""
+        return _place(self.number, self.columns[column])
+
+
+def read_interval_table(path: str | Path) -> list[Row]:
+    """Read a table of labels; the rows in their order, without blank ones.
+
+    Raises:
+        AnnotationError: if the file cannot be read, lacks a column, or rows of it cannot be understood; the message
+            shows the first few of these, with row and column.
+    """
+    path = Path(path)
+    table = _open(path)
+    rows: list[Row] = []
+    problems: list[Problem] = []
+    for number, record in table.records:
+        try:
+            row = _row(table, number, record)
+        except _FaultError as fault:
+            problems.append(fault.problem)
+            continue
+        if row is not None:
+            rows.append(row)
+    refuse_rows(path, problems)
+    return rows
+
+
+def is_interval_table(path: str | Path) -> bool:
+    """Whether a file's first row names the columns of a table of labels. With a score, it is one of detections."""
+    try:
+        delimiter, _, body = _delimiter(read_text(Path(path)))
+    except AnnotationError:
+        return False
+    header = _first_line(body, delimiter)
+    return _known_columns(header) == len(_COLUMNS) and "score" not in map(_plain, header)
+
+
+def refuse_rows(path: Path, problems: Sequence[Problem]) -> None:
+    """Raise an error that shows the first few problems, a line each, or return if there is none.
+
+    Raises:
+        AnnotationError: if there are problems.
+    """
+    if not problems:
+        return
+    lines = [f"{path}: {problem}" for problem in problems[:_MOST_SHOWN]]
+    rest = len(problems) - len(lines)
+    if rest:
+        lines.append(f"{path}: and {rest} more like these")
+    raise AnnotationError("\n".join(lines))
+
+
+def _place(number: int, column: str) -> str:
+    return f"row {number}, column {column!r}"
+
+
+class _FaultError(ValueError):
+    """A row cannot be understood."""
+
+    def __init__(self, place: str, message: str) -> None:
+        super().__init__(f"{place}: {message}")
+        self.problem = Problem(place, message, about_one_instance=True)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A file, with its header understood.
+
+    `where` is the index of each of the four columns, `names` what the header calls it.
+    """
+
+    delimiter: str
+    header: Sequence[str]
+    where: Mapping[str, int]
+    names: Mapping[str, str]
+    records: Sequence[tuple[int, list[str]]]
+
+
+def _open(path: Path) -> _Table:
+    """Read a file, find out what separates its columns, and find the four.
+
+    Raises:
+        AnnotationError: if it cannot be read as a table, or one of the columns is not there, or twice.
+    """
+    delimiter, skipped, body = _delimiter(read_text(path))
+    records = _records(path, body, delimiter, skipped)
+    if not records:
+        raise AnnotationError(f"{path}: empty; the first row has to name the columns video,start,end,label")
+    header = [name.strip() for name in records[0][1]]
+    where = _find_columns(path, header, delimiter)
+    return _Table(delimiter, header, where, {name: header[i] for name, i in where.items()}, records[1:])
+
+
+def _delimiter(text: str) -> tuple[str, int, str]:
+    """Return what separates the columns of a text, how many rows say nothing else, and the text behind them."""
+    if stated := re.match(r"sep=([,;\t])\r?\n", text):  # Excel's own way to say it
+        return stated[1], 1, text[stated.end() :]
+    return max(_DELIMITERS, key=lambda each: _known_columns(_first_line(text, each))), 0, text
+
+
+def _first_line(text: str, delimiter: str) -> list[str]:
+    """Return the values of the first line that is not blank."""
+    line = next((line for line in text.splitlines() if line.strip()), "")
+    return next(csv.reader([line[:_LONGEST_HEADER]], delimiter=delimiter), [])
+
+
+def _records(path: Path, text: str, delimiter: str, skipped: int) -> list[tuple[int, list[str]]]:
+    """Return the rows that are not blank, with their numbers."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    records: list[tuple[int, list[str]]] = []
+    number = skipped
+    try:
+        for number, record in enumerate(reader, 1 + skipped):
+            if any(value.strip() for value in record):
+                records.append((number, record))
+    except csv.Error as error:
+        raise AnnotationError(
+            f"{path}: row {number + 1} cannot be read ({error}); is a quotation mark without its partner?"
+        ) from None
+    return records
+
+
+def _find_columns(path: Path, header: Sequence[str], delimiter: str) -> dict[str, int]:
+    """Return the index of each of the four columns; a column's own name goes before others for it."""
+    plain = [_plain(name) for name in header]
+    where: dict[str, int] = {}
+    for column, names in _COLUMNS.items():
+        own = [i for i, name in enumerate(plain) if name == column]
+        found = own or [i for i, name in enumerate(plain) if name in names]
+        if len(found) == 1:
+            where[column] = found[0]
+            continue
+        there = ", ".join(map(repr, header[:8]))
+        if found:
+            several = ", ".join(repr(header[i]) for i in found)
+            fault = f"more than one column for {column!r}: {several}; rename the others"
+        else:
+            fault = f"no column {column!r} in the first row, which is {there} (separated by {_DELIMITERS[delimiter]})"
+        raise AnnotationError(f"{path}: {fault}. Expected are video,start,end,label, in any order")
+    return where
+
+
+def _known_columns(header: Sequence[str]) -> int:
+    """How many of the four columns a header has."""
+    plain = {_plain(name) for name in header}
+    return sum(not plain.isdisjoint(names) for names in _COLUMNS.values())
+
+
+def _plain(name: str) -> str:
+    """Return a column's name without case, unit, blanks and punctuation."""
+    return "".join(character for character in _UNIT.sub("", name).casefold() if character.isalnum())
+
+
+def _row(table: _Table, number: int, record: Sequence[str]) -> Row | None:
+    """Understand a row; `None` if nothing stands in its four columns.
+
+    Raises:
+        _FaultError: if it cannot be.
+    """
+    count = len(table.header)
+    if any(value.strip() for value in record[count:]):
+        message = f"{len(record)} values, but there are {count} columns; put text with a separator in it in quotes"
+        raise _FaultError(f"row {number}", message)
+    values = {column: record[i].strip() if i < len(record) else "" for column, i in table.where.items()}
+    if not any(values.values()):
+        return None
+
+    place = {column: _place(number, name) for column, name in table.names.items()}
+    if not values["video"]:
+        raise _FaultError(place["video"], "is empty; every row has to name its video")
+    if not (values["start"] or values["end"] or values["label"]):
+        return Row(number, values["video"], None, table.names)
+    if not values["label"]:
+        message = "is empty; say what happens, or if nothing does, leave start and end empty too"
+        raise _FaultError(place["label"], message)
+    times = []
+    for column in ("start", "end"):
+        try:
+            times.append(seconds(values[column], decimal_comma=table.delimiter != ","))
+        except ValueError as fault:
+            raise _FaultError(place[column], str(fault)) from None
+    start, end = times
+    if start >= end:
+        order = "ends before it starts" if start > end else "has no length"
+        found = f"{values['label']!r} from {values['start']} to {values['end']}"
+        raise _FaultError(place["end"], f"{shown(values['end'])}: {found} {order}; correct one of the two times")
+    return Row(number, values["video"], Instance(start, end, record[table.where["label"]]), table.names)
+
+
+def seconds(text: str, *, decimal_comma: bool = False) -> float:
+    """Return a time in seconds of `12.5`, `1:02.5` or `0:01:02.5`.
+
+    Args:
+        text: the time.
+        decimal_comma: whether a comma may stand for the point.
+
+    Raises:
+        ValueError: if it is none; the message says why.
+    """
+    if not text:
+        raise ValueError("is empty; a time is in seconds, or mm:ss, or hh:mm:ss")
+    plain = text.replace(",", ".") if decimal_comma and "." not in text else text
+    if re.fullmatch(r"[-\u2212][\d:.]+", plain):
+        raise ValueError(f"{shown(text)} is negative; times are counted from the beginning of the video")
+    *larger, last = plain.split(":")
+    if len(larger) > 2 or not all(map(_WHOLE.fullmatch, larger)) or not _SECONDS.fullmatch(last):
+        comma = "; decimals have a point here, since commas separate the columns" if "," in plain else ""
+        raise ValueError(f"{shown(text)} is no time; it has to be in seconds, or mm:ss, or hh:mm:ss{comma}")
+    parts = [float(part) for part in (*larger, last)]
+    if any(part >= 60 for part in parts[1:]):
+        raise ValueError(f"{shown(text)} is no time: minutes and seconds after a colon have to be below 60")
+    value = sum(part * 60**power for power, part in enumerate(reversed(parts)))
+    if not math.isfinite(value):
+        raise ValueError(f"{shown(text)} is no time: it is too large")
+    return value

@@ -1,0 +1,113 @@
+"""Which files are meant where videos are asked for, and what each of them is called."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from untrimmed.errors import VideoError
+
+VIDEO_SUFFIXES = frozenset(
+    (
+        *(".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".m2ts", ".m2v", ".m4v", ".mjpeg", ".mjpg"),
+        *(".mkv", ".mov", ".mp4", ".mpe", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".ogm", ".ogv", ".rm", ".rmvb"),
+        *(".ts", ".vob", ".webm", ".wmv", ".wtv", ".y4m"),
+    )
+)
+"""What the name of a file in a folder has to end in, in small or capital letters, to be taken for a video."""
+
+
+def find_videos(paths: Iterable[str | Path]) -> dict[str, Path]:
+    """Find the videos that are meant by names of files and folders.
+
+    A folder stands for all files below it that have one of the `VIDEO_SUFFIXES`; hidden files and folders are left out,
+    and links are followed, each folder being searched once. A file that is named itself is taken whatever it is called.
+
+    Args:
+        paths: of files and folders. What is meant twice is taken once.
+
+    Returns:
+        The path of each video by its id, which is the file's name without suffix; sorted by id.
+
+    Raises:
+        VideoError: if there is no such file, a folder has no videos or cannot be listed, two files have one id, or a
+            file's name cannot be an id.
+    """
+    videos: dict[str, Path] = {}
+    for path in [_existing(Path(path)) for path in paths]:
+        for file in _videos_in(path) if path.is_dir() else [path]:
+            other = videos.setdefault(_id_of(file), file)
+            if other != file and not _same_file(other, file):
+                raise VideoError(
+                    f"{other} and {file} would both be video {file.stem!r}: a video is called by the name of its file, "
+                    "without suffix. Rename one of them, or leave it out"
+                )
+    return dict(sorted(videos.items()))
+
+
+def _existing(path: Path) -> Path:
+    if not path.exists():
+        raise VideoError(f"{path}: there is no such file or folder")
+    return path
+
+
+def _id_of(file: Path) -> str:
+    """Return the id of a video."""
+    try:
+        file.stem.encode()
+    except UnicodeEncodeError as error:
+        raise VideoError(f"{os.fsencode(file)!r}: the name of this file is not UTF-8. Rename it") from error
+    if file.stem.startswith("."):
+        raise VideoError(
+            f"{file}: its name begins with a dot, so that its features would be a hidden file, which nothing reads. "
+            "Rename it"
+        )
+    return file.stem
+
+
+def _same_file(a: Path, b: Path) -> bool:
+    return a.exists() and b.exists() and a.samefile(b)
+
+
+def _videos_in(folder: Path) -> list[Path]:
+    """Return the videos below a folder, sorted by path."""
+    names: list[str] = []
+    videos = []
+    for file in _files_below(folder, set()):
+        names.append(file.name)
+        # A link that leads nowhere is kept, to be reported with all that cannot be read; a pipe is not waited for.
+        if file.suffix.lower() in VIDEO_SUFFIXES and (file.is_file() or not file.exists()):
+            videos.append(file)
+    if not videos:
+        found = f"its files are like {min(names)!r}" if names else "it is empty"
+        raise VideoError(
+            f"{folder}: there are no videos in the folder, {found}. Expected are names that end in .mp4, .mkv, .webm, "
+            ".avi, .mov or the like; a file with another suffix can be named itself"
+        )
+    return sorted(videos)
+
+
+def _files_below(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
+    """Yield all files below a folder but the hidden ones; `seen` are the folders that have been searched."""
+    try:
+        stat = folder.stat()
+        if (stat.st_dev, stat.st_ino) in seen:
+            return
+        seen.add((stat.st_dev, stat.st_ino))
+        with os.scandir(folder) as entries:
+            there = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
+    except OSError as error:
+        raise VideoError(f"{folder}: cannot be listed ({error.strerror})") from error
+    for entry in there:
+        if _is_folder(entry):
+            yield from _files_below(folder / entry.name, seen)
+        else:
+            yield folder / entry.name
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
