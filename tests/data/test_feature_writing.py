@@ -54,6 +54,7 @@ def test_pieces_of_any_layout(tmp_path: Path) -> None:
 
 def test_an_error_leaves_the_old_file(tmp_path: Path) -> None:
     (tmp_path / "a.npy").write_bytes(b"old")
+
     def interrupted() -> None:
         with FeatureWriter(tmp_path / "a.npy", 2) as writer:
             writer.add(np.zeros((1, 2), np.float32))

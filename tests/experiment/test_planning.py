@@ -181,8 +181,8 @@ def test_very_long_actions() -> None:
 
 def test_few_examples() -> None:
     assert warnings(data(2, 3, classes=3)) == (
-        "few examples to learn from: 'class 0' 2, 'class 1' 2, 'class 2' 2. Do not expect much of a class before it has "
-        "ten or twenty",
+        "few examples to learn from: 'class 0' 2, 'class 1' 2, 'class 2' 2. Do not expect much of a class before it "
+        "has ten or twenty",
     )
 
 

@@ -1,4 +1,4 @@
-"""The default extractor: what is to be seen and what moves, from two small networks whose weights come with packages."""
+"""The default extractor: what is seen and what moves, from two small networks whose weights come with packages."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """TransNetV2 on small pictures: what moves, and how; and where a shot is cut.
 
 TransNet V2 (Soucek and Lokoc, 2020) was trained to find shot boundaries. Its cells convolve in space and then in time,
-with four dilations, so that each of its three stages sees what comes and goes over 16 frames to either side. Batch norms
+with four dilations, so each of its three stages sees what comes and goes over 16 frames to either side. Batch norms
 are folded. Everything is `[T, C, H, W]` in channels-last memory: the frames of one video are the batch.
 """
 
