@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from untrimmed.detection.localizer import Localizer
     from untrimmed.errors import UntrimmedError
     from untrimmed.time_grid import TimeGrid
+    from untrimmed.video.extractors.function import FunctionExtractor
 
 __version__ = "0.1.0"
 
@@ -27,6 +28,7 @@ _HOME = {
     "Annotations": "untrimmed.data.annotations",
     "Detection": "untrimmed.data.detections",
     "Detections": "untrimmed.data.detections",
+    "FunctionExtractor": "untrimmed.video.extractors.function",
     "Instance": "untrimmed.data.annotations",
     "Localizer": "untrimmed.detection.localizer",
     "TimeGrid": "untrimmed.time_grid",
@@ -34,7 +36,17 @@ _HOME = {
     "Video": "untrimmed.data.annotations",
 }
 
-__all__ = ["Annotations", "Detection", "Detections", "Instance", "Localizer", "TimeGrid", "UntrimmedError", "Video"]
+__all__ = [
+    "Annotations",
+    "Detection",
+    "Detections",
+    "FunctionExtractor",
+    "Instance",
+    "Localizer",
+    "TimeGrid",
+    "UntrimmedError",
+    "Video",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -276,7 +276,7 @@ def test_one_frame_is_held_at_a_time(tmp_path: Path) -> None:
     with VideoFile(make_video(tmp_path / "video.mp4", 100)) as video:
         for i, _ in enumerate(video.sampled(25, [WHOLE])):
             if i % 20 == 10:
-                assert sum(isinstance(each, Frame) for each in gc.get_objects()) <= 3
+                assert sum(type(each) is Frame for each in gc.get_objects()) <= 3
 
 
 def test_real_videos(shared: Path) -> None:

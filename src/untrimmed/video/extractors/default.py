@@ -66,7 +66,7 @@ class DefaultExtractor(Extractor):
         """
         stride = _whole("stride", STRIDE if stride is None else stride)
         window = _whole("window", stride if window is None else window)
-        self.grid = TimeGrid(stride, window, RATE if rate is None else rate)
+        self.grid = TimeGrid(stride, window, RATE if rate is None else float(rate))
         self.name = "default" if parts == "both" else f"default-{parts}"
         place = pick_device(device)
         bf16 = precision == "bf16" or (precision == "auto" and computes_in_bf16(place))
