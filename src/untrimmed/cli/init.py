@@ -147,7 +147,7 @@ def _next(
     """Return the commands to run next, as they can be pasted where the user stands."""
     features, run = out.parent / FEATURES, out.parent / "runs" / "mine"
     named = [] if extractor == "default" else ["--extractor", extractor]
-    sampled = [word for key, value in sampling.items() if value is not None for word in (f"--{key}", f"{value:g}")]
+    sampled = [word for key, value in sampling.items() if value is not None for word in (f"--{key}", f"{value:.10g}")]
     # One that the model has not learnt from, if there is one.
     new = next(iter(videos.unlisted), None) or next(iter([*videos.of(VALIDATE), *videos.of(TRAIN)])).id
     trusted = named if extractor.startswith("python:") else []  # a model's word is not enough to run the user's code
@@ -167,7 +167,7 @@ def _path(path: Path) -> str:
 
 
 def _shown(value: str | float | None) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
 def _instances(videos: Annotations) -> Counter[str]:

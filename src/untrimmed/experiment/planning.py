@@ -68,7 +68,6 @@ class _Facts:
     """What the choices depend on; lengths are in clips of the features, ascending."""
 
     videos: int
-    classes: int
     instances: int
     most_in_video: int
     video_lengths: Sequence[float]
@@ -102,7 +101,6 @@ def _facts(train: Annotations, grid: TimeGrid) -> _Facts:
     assert lengths, "a plan needs an instance"
     return _Facts(
         videos=len(train),
-        classes=len(train.labels),
         instances=len(lengths),
         most_in_video=max(len(video.instances) for video in train),
         video_lengths=sorted(clips_of(video.duration, grid) for video in train),
@@ -175,7 +173,7 @@ def _training(facts: _Facts) -> Iterator[Choice]:
     yield Choice(
         "training.batch_size",
         batch,
-        "Videos in a step. Halve it if memory runs out; double it, with the learning rate, on a large GPU.",
+        f"Videos in a step. {'Double' if batch == 1 else 'Halve it if memory runs out; double'} it on a large GPU.",
     )
     yield Choice(
         "training.validate_every",

@@ -33,6 +33,9 @@ OnProgressOf = Callable[[str, float, float | None], object]
 _CODE = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from untrimmed.video.worker_process import serve; serve()"
 )
+# Threads that wait for each other by turning in circles take the cores from those that decode; where these are busy
+# with something else as well, a second thread then makes the work ten times slower instead of faster.
+_PATIENT = {"OMP_WAIT_POLICY": "PASSIVE"}
 _LONGEST_DEATH = 10.0  # seconds from the closing of a process's pipe to its end
 
 
@@ -72,7 +75,7 @@ class Worker:
             [sys.executable, "-P", "-u", "-c", _CODE, json.dumps([str(place) for place in sys.path])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, "OMP_NUM_THREADS": str(threads)},
+            env={**_PATIENT, **os.environ, "OMP_NUM_THREADS": str(threads)},
             process_group=0 if os.name == "posix" else None,
         )
         self._choice = choice

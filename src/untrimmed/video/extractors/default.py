@@ -172,9 +172,8 @@ class Rows:
             self._vectors = np.zeros((1, self._part.dimension), np.float32)
             self._window = 1
             return
-        last = self._pictures[-1]
         while (missing := self._seen - self._given) > 0:
-            self._pictures += [last] * (self._part.step + self._part.behind - len(self._pictures))
+            self._pictures += self._pictures[-1:] * (self._part.step + self._part.behind - len(self._pictures))
             self._compute(min(missing, self._part.step))
         if not self._any:
             self._window = min(self._window, self._seen)
