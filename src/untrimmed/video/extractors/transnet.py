@@ -57,6 +57,10 @@ class FirstCell(nn.Module):
         together = torch.cat([x[shift : shift + length] for shift in self.shifts], 1)
         return F.conv2d(together.contiguous(**_CHANNELS_LAST), self.weight, self.bias, padding=1)
 
+    def still_weight(self) -> Tensor:
+        """Return the kernel `[4 F, 3, 3, 3]` that gives the same of one frame as this cell of a frame that stays."""
+        return self.weight.unflatten(1, (len(self.shifts), 3)).sum(1)
+
 
 class Cell(nn.Module):
     """The other cells: `[T, C, H, W] -> [T - 16, 4 F, H, W]`, without the activation.
@@ -86,6 +90,12 @@ class Cell(nn.Module):
         rows = y.permute(0, 2, 3, 1).reshape(1, len(y), -1, y.shape[1]).permute(0, 3, 1, 2)
         rows = F.conv2d(rows, self.get_buffer(f"temporal_{i}"), bias, dilation=(dilation, 1))
         return rows.permute(0, 2, 3, 1).reshape(-1, *x.shape[2:], rows.shape[1]).permute(0, 3, 1, 2)
+
+    def still_weight(self) -> Tensor:
+        """Return the kernel `[4 F, C, 3, 3]` that gives the same of one frame as this cell of a frame that stays."""
+        branches = range(len(_DILATIONS))
+        taps = [self.get_buffer(f"temporal_{i}").sum((2, 3)) for i in branches]
+        return torch.cat([torch.einsum("om,mchw->ochw", taps[i], self.get_buffer(f"spatial_{i}")) for i in branches])
 
 
 class Stage(nn.Module):
