@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import colorsys
 from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
+from untrimmed.demo.colours import Colour, hsv
 from untrimmed.demo.figure import Point
-from untrimmed.demo.script import HEIGHT, WIDTH, Script
+from untrimmed.demo.scene import HEIGHT, WIDTH, Script
 
-Colour = tuple[int, int, int]
 Random = np.random.Generator
 
 MARGIN = 50
@@ -23,12 +22,6 @@ _DETAIL = 2  # painted so many times larger and shrunk, for smooth edges: the un
 _WIDE, _HIGH = (WIDTH + 2 * MARGIN) * _DETAIL, (HEIGHT + 2 * MARGIN) * _DETAIL
 _GROUND = int((HEIGHT * HORIZON + MARGIN) * _DETAIL)
 _WHITE = (250, 250, 247)
-
-
-def hsv(hue: float, saturation: float, value: float) -> Colour:
-    """Return a colour; a hue goes round, the others are brought back to 0 to 1."""
-    red, green, blue = colorsys.hsv_to_rgb(hue % 1, min(1.0, max(0.0, saturation)), min(1.0, max(0.0, value)))
-    return round(255 * red), round(255 * green), round(255 * blue)
 
 
 def backdrop(script: Script) -> Image.Image:

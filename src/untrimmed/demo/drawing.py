@@ -9,10 +9,11 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw
 
-from untrimmed.demo.backdrop import MARGIN, Colour, backdrop, hsv
+from untrimmed.demo.backdrop import MARGIN, backdrop
+from untrimmed.demo.colours import Colour, hsv, shaded
 from untrimmed.demo.figure import HEAD, Joints, Limb, Point, Pose, joints
-from untrimmed.demo.look import Look, look
-from untrimmed.demo.script import HEIGHT, WIDTH, Actor, Drifter, Script
+from untrimmed.demo.look import Look
+from untrimmed.demo.scene import HEIGHT, WIDTH, Actor, Drifter, Script
 from untrimmed.video.view import Picture
 
 _DETAIL = 3
@@ -21,8 +22,7 @@ _DETAIL = 3
 
 def draw(script: Script, seconds: float) -> Picture:
     """Draw what a script shows at a time, `[240, 320, 3]`."""
-    zoom, x, y = script.camera.view(seconds)
-    left, top = x - WIDTH / 2 / zoom, y - HEIGHT / 2 / zoom
+    zoom, left, top = script.camera.view(seconds)
     box = (left + MARGIN, top + MARGIN, left + WIDTH / zoom + MARGIN, top + HEIGHT / zoom + MARGIN)
     picture = _painted(script).resize((WIDTH, HEIGHT), Image.Resampling.BILINEAR, box=box)
     for drifter in script.drifters:
@@ -101,9 +101,10 @@ class _Patch:
 
 
 def _draw_drifter(picture: Image.Image, drifter: Drifter, seconds: float, zoom: float, corner: Point) -> None:
-    span = WIDTH + 4 * drifter.size
-    x = (drifter.x + drifter.speed * seconds) % span - 2 * drifter.size
+    x = (drifter.x + drifter.speed * seconds + MARGIN) % (WIDTH + 2 * MARGIN) - MARGIN  # comes back out of sight
     y = drifter.y + 4 * math.sin(1.3 * seconds + drifter.phase)
+    if drifter.kind == "ball":
+        y = drifter.y - 2 * drifter.size * abs(math.sin(2.6 * seconds + drifter.phase))
     x, y, size = (x - corner[0]) * zoom, (y - corner[1]) * zoom, drifter.size * zoom
     patch = _Patch(picture, (x - 1.5 * size, y - 1.5 * size, x + 1.5 * size, y + 3 * size))
     if patch.empty:
@@ -119,7 +120,8 @@ def _draw_drifter(picture: Image.Image, drifter: Drifter, seconds: float, zoom: 
             for side in (-1, 1):
                 patch.limb((x, y), (x + side * size, y - flap), 0.14 * size, 0.06 * size, (70, 74, 84))
         case "ball":
-            angle = drifter.speed * seconds / (0.7 * size)
+            angle = drifter.speed * seconds / (0.7 * drifter.size)
+            patch.disc((x, (drifter.y - corner[1]) * zoom + 0.7 * size), 0.6 * size, (0, 0, 0, 60), 0.25)
             patch.disc((x, y), 0.7 * size, colour)
             for turn in (0.0, math.pi):
                 spot = x + 0.4 * size * math.cos(angle + turn), y + 0.4 * size * math.sin(angle + turn)
@@ -150,7 +152,7 @@ def _draw_actor(picture: Image.Image, actor: Actor, seconds: float, zoom: float,
     wide = 0.16 + 0.1 * max(0.0, 0.4 - pose.height)
     patch.disc(at((pose.x, 0.0)), wide * size, (0, 0, 0, 60), 0.22)
     placed = Joints(at(bones.pelvis), at(bones.neck), at(bones.head), *(Limb(at(a), at(b), at(c)) for a, b, c in limbs))
-    _draw_body(patch, placed, pose, look(actor.look, unseen=actor.unseen), size, size * actor.build)
+    _draw_body(patch, placed, pose, actor.look, size, size * actor.build)
     patch.put_back()
 
 
@@ -174,12 +176,8 @@ def _draw_body(patch: _Patch, body: Joints, pose: Pose, look: Look, size: float,
         _draw_arm(patch, arm, look, stout, 1.0)
 
 
-def _shaded(colour: Colour, shade: float) -> Colour:
-    return round(colour[0] * shade), round(colour[1] * shade), round(colour[2] * shade)
-
-
 def _draw_leg(patch: _Patch, leg: Limb, look: Look, stout: float, shade: float, turn: float) -> None:
-    trousers, shoes = _shaded(look.trousers, shade), _shaded(look.shoes, shade)
+    trousers, shoes = shaded(look.trousers, shade), shaded(look.shoes, shade)
     toe = (leg.end[0] + 0.045 * stout * turn, leg.end[1] + 0.012 * stout)
     patch.limb((leg.end[0] - 0.008 * stout * turn, toe[1]), toe, 0.027 * stout, 0.022 * stout, shoes)
     patch.limb(leg.root, leg.middle, 0.052 * stout, 0.042 * stout, trousers)
@@ -187,16 +185,16 @@ def _draw_leg(patch: _Patch, leg: Limb, look: Look, stout: float, shade: float, 
 
 
 def _draw_arm(patch: _Patch, arm: Limb, look: Look, stout: float, shade: float) -> None:
-    patch.limb(arm.middle, arm.end, 0.028 * stout, 0.023 * stout, _shaded(look.skin, shade))
-    patch.disc(arm.end, 0.031 * stout, _shaded(look.skin, shade))
-    patch.limb(arm.root, arm.middle, 0.037 * stout, 0.033 * stout, _shaded(look.shirt, 0.92 * shade))
+    patch.limb(arm.middle, arm.end, 0.028 * stout, 0.023 * stout, shaded(look.skin, shade))
+    patch.disc(arm.end, 0.031 * stout, shaded(look.skin, shade))
+    patch.limb(arm.root, arm.middle, 0.037 * stout, 0.033 * stout, shaded(look.shirt, 0.92 * shade))
 
 
 def _draw_trunk(patch: _Patch, body: Joints, look: Look, stout: float, profile: bool) -> None:
     left, right = body.left_arm.root, body.right_arm.root
     hips = body.left_leg.root, body.right_leg.root
     patch.limb(hips[0], hips[1], 0.055 * stout, 0.055 * stout, look.trousers)
-    patch.limb(body.neck, body.head, 0.028 * stout, 0.028 * stout, _shaded(look.skin, 0.9))
+    patch.limb(body.neck, body.head, 0.028 * stout, 0.028 * stout, shaded(look.skin, 0.9))
     edge = 0.052 * stout if profile else 0.038 * stout
     belly = 0.058 * stout
     patch.limb(hips[0], left, belly, edge, look.shirt)
@@ -214,4 +212,4 @@ def _draw_head(patch: _Patch, body: Joints, pose: Pose, look: Look, size: float)
     for side in (-1, 1):
         eye = x + radius * (0.36 * side * (1 - 0.6 * abs(pose.turn)) + 0.5 * pose.turn)
         patch.disc((eye, y + 0.12 * radius), 0.1 * radius, (44, 36, 34), 1.2)
-    patch.smile((x + 0.55 * radius * pose.turn, y + 0.4 * radius), 0.3 * radius, _shaded(look.skin, 0.55))
+    patch.smile((x + 0.55 * radius * pose.turn, y + 0.4 * radius), 0.3 * radius, shaded(look.skin, 0.55))

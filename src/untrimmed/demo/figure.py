@@ -57,25 +57,6 @@ class Pose(NamedTuple):
         """Return the pose that lies this share of the way to another one."""
         return Pose(*(a + share * (b - a) for a, b in zip(self, other, strict=True)))
 
-    def mirrored(self) -> Pose:
-        """Return this pose as a mirror shows it."""
-        return Pose(
-            -self.x,
-            self.height,
-            -self.lean,
-            -self.turn,
-            -self.nod,
-            self.right_arm,
-            self.right_elbow,
-            self.left_arm,
-            self.left_elbow,
-            -self.right_foot,
-            self.right_foot_height,
-            -self.left_foot,
-            self.left_foot_height,
-            self.splay,
-        )
-
 
 class Limb(NamedTuple):
     """An arm (shoulder, elbow, hand) or a leg (hip, knee, ankle)."""

@@ -1,8 +1,8 @@
 """How the figure moves: the pose that each event gives at each of its times.
 
 Of the eight actions six are pairs that share their poses and differ in motion alone: who sits down goes through the
-poses of standing up in reverse, a step to the left played backwards is one to the right, and an arm that waves passes
-the poses in which a raised arm is held still.
+poses of standing up in reverse, a step to the left played backwards is one to the right, and arms that wave pass
+the poses in which raised arms are held still.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from untrimmed.demo.figure import SEATED, STANDING, Pose
 
-LABELS = ("jump", "kick", "raise_arm", "sit_down", "stand_up", "step_left", "step_right", "wave")
+LABELS = ("jump", "kick", "raise_arms", "sit_down", "stand_up", "step_left", "step_right", "wave")
 """The actions, in the order of their class numbers."""
 DISTRACTORS = ("scratch", "walk")
 """What a figure does beside them, without a label."""
@@ -33,6 +33,7 @@ class Event:
         side: the arm or leg that is used, -1 on the left of the picture, 1 on the right.
         repeats: how many jumps, kicks or steps; of a wave, to and fro.
         reach: how far the arm, leg or body goes, 0 to 1.
+        held: of raised arms, where they are held between the turning points of a wave, -1 to 1.
     """
 
     kind: str
@@ -44,6 +45,7 @@ class Event:
     side: int = 1
     repeats: int = 1
     reach: float = 0.5
+    held: float = 0.0
 
     @property
     def stays_seated(self) -> bool:
@@ -74,13 +76,19 @@ def fidgeted(pose: Pose, seconds: float, phase: float, liveliness: float) -> Pos
     )
 
 
-def moved(base: Pose, event: Event, seconds: float) -> Pose:
-    """Return the pose at a time of an event, made of the pose that the figure would have without it.
+def moved(before: Pose, after: Pose, event: Event, seconds: float) -> Pose:
+    """Return the pose at a time of an event.
 
-    `base` lies at the place where the event begins; `seconds` are those of the clip, from `event.start` to `event.end`.
+    Args:
+        before: the pose that the figure would have at this time if the event had not begun ...
+        after: ... and if it were over; so it does not stop fidgeting all at once.
+        event: what it does.
+        seconds: of the clip, from `event.start` to `event.end`.
     """
     done = min(1.0, max(0.0, (seconds - event.start) / (event.end - event.start)))
-    return _MOTIONS[event.kind](base, event, done)
+    if event.stays_seated != event.seated:
+        return _change_of_posture(before, after, event, done)
+    return _MOTIONS[event.kind](before, event, done)
 
 
 def _eased(share: float) -> float:
@@ -102,34 +110,32 @@ def _with_arm(pose: Pose, side: int, arm: float, elbow: float) -> Pose:
     return pose._replace(right_arm=arm, right_elbow=elbow)
 
 
-_ARM_UP = 1.9
-_FOREARM_SWING = 0.65
-
-
 def _wave(base: Pose, event: Event, done: float) -> Pose:
-    swing = math.sin(2 * math.pi * event.repeats * done) * _FOREARM_SWING * (0.7 + 0.3 * event.reach)
-    up = _with_arm(base, event.side, _ARM_UP + 0.3 * event.reach, 0.55 + swing)
-    return base.towards(up, _plateau(event, done))
+    return _with_arms_up(base, event, done, math.sin(2 * math.pi * event.repeats * done))
 
 
-def _raise_arm(base: Pose, event: Event, done: float) -> Pose:
-    """The arm is held in one of the poses that a wave passes; which one, `repeats` decides."""
-    held = (event.repeats % 5 / 2 - 1) * 0.8 * _FOREARM_SWING
-    up = _with_arm(base, event.side, _ARM_UP + 0.3 * event.reach, 0.55 + held)
-    return base.towards(up, _plateau(event, done))
+def _raise_arms(base: Pose, event: Event, done: float) -> Pose:
+    """The arms are held in one of the poses that a wave passes."""
+    return _with_arms_up(base, event, done, event.held)
 
 
-def _sit_down(base: Pose, event: Event, done: float) -> Pose:
-    half_way = base.towards(SEATED, 0.5)._replace(x=base.x, left_arm=0.8, right_arm=0.8, lean=0.12 * event.side)
+def _with_arms_up(base: Pose, event: Event, done: float, swing: float) -> Pose:
+    """Both arms above the head; with `swing` from -1 to 1, they point to one side or to the other."""
+    up, swing = 2.35 + 0.25 * event.reach, swing * (0.8 + 0.2 * event.reach) * event.side
+    arms = base._replace(
+        left_arm=up + 0.3 * swing,
+        left_elbow=0.2 + 0.5 * swing,
+        right_arm=up - 0.3 * swing,
+        right_elbow=0.2 - 0.5 * swing,
+    )
+    return base.towards(arms, _plateau(event, done))
+
+
+def _change_of_posture(before: Pose, after: Pose, event: Event, done: float) -> Pose:
+    """To sit down or to stand up; one is the other in reverse."""
+    half_way = before.towards(after, 0.5)._replace(left_arm=0.8, right_arm=0.8, lean=0.12 * event.side)
     share = _eased(done)
-    return base.towards(half_way, share).towards(half_way.towards(SEATED._replace(x=base.x), share), share)
-
-
-def _stand_up(base: Pose, event: Event, done: float) -> Pose:
-    standing = STANDING._replace(x=base.x)
-    half_way = standing.towards(base, 0.5)._replace(left_arm=0.8, right_arm=0.8, lean=0.12 * event.side)
-    share = _eased(1 - done)
-    return standing.towards(half_way, share).towards(half_way.towards(base, share), share)
+    return before.towards(half_way, share).towards(half_way.towards(after, share), share)
 
 
 def _steps(base: Pose, event: Event, done: float) -> Pose:
@@ -183,7 +189,7 @@ def _kick(base: Pose, event: Event, done: float) -> Pose:
 
 def _scratch(base: Pose, event: Event, done: float) -> Pose:
     itching = 0.12 * math.sin(2 * math.pi * event.repeats * done)
-    up = _with_arm(base, event.side, 1.75, 1.75 + itching)._replace(nod=base.nod + 0.012 * event.side)
+    up = _with_arm(base, event.side, 2.2, 2.25 + itching)._replace(nod=base.nod + 0.012 * event.side)
     return base.towards(up, _plateau(event, done))
 
 
@@ -223,10 +229,8 @@ def _walk(base: Pose, event: Event, done: float) -> Pose:
 _MOTIONS: Mapping[str, Callable[[Pose, Event, float], Pose]] = {
     "jump": _jump,
     "kick": _kick,
-    "raise_arm": _raise_arm,
+    "raise_arms": _raise_arms,
     "scratch": _scratch,
-    "sit_down": _sit_down,
-    "stand_up": _stand_up,
     "step_left": _steps,
     "step_right": _steps,
     "walk": _walk,

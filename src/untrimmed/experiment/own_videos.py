@@ -134,15 +134,21 @@ def configuration(videos: LabelledVideos, plan: Plan, grid: TimeGrid, commands: 
         grid: of the features.
         commands: to run next.
     """
-    labels = videos.annotations.labels
-    validate = [VALIDATE] if len(videos.of(VALIDATE)) else []
     heading = (
         "Written by `untrimmed init`, which chose each value for these videos. Change what you like: what stands above "
         "a setting says when. There are many more, which need no change; `untrimmed recipes sbhar --full` lists them.\n"
         "Next:\n"
     ) + "\n".join(f"  {command}" for command in commands)
-    data = (
-        Choice("description", f"{count(len(labels), 'class')} of actions: {some(labels, 5)}", "What it is about."),
+    labels = videos.annotations.labels
+    description = f"{count(len(labels), 'class')} of actions: {some(labels, 5)}"
+    validate = [VALIDATE] if len(videos.of(VALIDATE)) else []
+    return commented_yaml(heading, (*data_choices(description, validate, grid), *plan.choices))
+
+
+def data_choices(description: str, validate: list[str], grid: TimeGrid) -> tuple[Choice, ...]:
+    """Return the settings that say what the data are, for a configuration beside its annotations and features."""
+    return (
+        Choice("description", description, "What it is about."),
         Choice("data.annotations", ANNOTATIONS, "What happens when in which video, and the subset of each video."),
         Choice(
             "data.features",
@@ -151,9 +157,10 @@ def configuration(videos: LabelledVideos, plan: Plan, grid: TimeGrid, commands: 
             f"every {grid.stride / grid.rate:.2g} s.",
         ),
         Choice("data.train", [TRAIN], "Subsets to learn from."),
-        Choice("data.validate", validate, "Subsets to score on, from which nothing is learnt. [] scores on none."),
+        Choice(
+            "data.validate", list(validate), "Subsets to score on, from which nothing is learnt. [] scores on none."
+        ),
     )
-    return commented_yaml(heading, (*data, *plan.choices))
 
 
 def _probed(files: Mapping[str, Path], ids: Iterable[str]) -> dict[str, Video]:
