@@ -83,11 +83,11 @@ def test_the_table_says_what_was_made_and_what_is_next(tmp_path: Path, in_this_p
     )
     whole = files(out)
     again = run(*words)
-    assert (again.code, again.out.splitlines()[0]) == (0, f"{out}: features of all 2 videos were there already")
+    assert (again.code, again.out.splitlines()[0]) == (0, f"{out}: features of 2 videos were there already")
     (out / "b.npy").unlink()
     last = run(*words)
     assert last.out.startswith(f"{out}: features of 1 video were made, 11 rows of 3 dimensions; 0.4 s of video in ")
-    assert "; 1 video was there already" in last.out.splitlines()[0]
+    assert "; those of 1 video were there already" in last.out.splitlines()[0]
     assert files(out) == whole
 
 
@@ -105,6 +105,13 @@ def test_bad_videos_are_reported_at_the_end(tmp_path: Path, in_this_process: obj
     assert rows[0][2].strip().startswith("the file is empty")
     assert outcome.out.splitlines()[-1].startswith("Next: mend these files or leave them out, and run the same command")
     assert open_features(tmp_path / "features").ids() == ("a", "b")
+    (videos / "b.mp4").unlink()
+    assert run("extract", videos, "--out", tmp_path / "features").out.startswith(
+        f"{tmp_path / 'features'}: features of 1 video were there already\n"
+    )
+    assert run("extract", videos / "empty.mp4", "--out", tmp_path / "new").out.startswith(
+        f"{tmp_path / 'new'}: no features were made\n"
+    )
 
 
 def test_damage_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_this_process: object) -> None:

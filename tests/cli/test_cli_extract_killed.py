@@ -75,12 +75,13 @@ def test_killed_at_random_instants_and_run_again(with_own_extractor: Path) -> No
     wait_until(lambda: none_is_left(with_own_extractor))
 
 
-def test_interrupted_and_run_again(with_own_extractor: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_and_run_again(with_own_extractor: Path, how: signal.Signals) -> None:
     for number in range(3):
         varied(Path("videos") / f"{number}.mp4", 20)
     with start("features", SECONDS_PER_CLIP="0.02") as process:
         wait_until(lambda: any(Path("features").glob("*.npy")))
-        process.send_signal(signal.SIGINT)
+        process.send_signal(how)
         code, out, err = ended(process)
     assert (code, out) == (130, "")
     assert err.splitlines()[-1] == (

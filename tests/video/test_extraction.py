@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,9 @@ from extracting import Means, plain, varied
 from untrimmed.data.features import open_features
 from untrimmed.errors import ConfigError, FeatureError, VideoError
 from untrimmed.video.extraction import MOST_PROCESSES, extract_features, extract_videos, shared_out
-from untrimmed.video.feature_stream import READ_AHEAD
+from untrimmed.video.extractors.opening import open_extractor
+from untrimmed.video.feature_stream import READ_AHEAD, OnProgress
+from untrimmed.video.one_video import Task, carry_out
 from untrimmed.video.reader import VideoFile
 from untrimmed.video.view import Pictures
 
@@ -256,6 +259,18 @@ def test_how_to_make_an_extractor_that_is_made(videos: Path, tmp_path: Path, opt
         extract_videos([videos], tmp_path / "features", Means(), **options)  # type: ignore[arg-type]
 
 
+def test_real_clips_and_the_default_extractor(shared: Path, tmp_path: Path) -> None:
+    folder, extractor = shared / "data" / "videos", open_extractor("default", device="cpu")
+    clips = [folder / "clips" / "RATRACE_wave_f_nm_np1_fr_goo_37.avi", folder / "kth" / "person04_boxing_d1_uncomp.mp4"]
+    extraction = extract_videos(clips, tmp_path / "features", extractor)
+    assert not extraction.failed
+    for outcome, seconds in zip(extraction.videos.values(), (2.467, 13.12), strict=True):
+        assert outcome.duration == pytest.approx(seconds, abs=0.001)
+        features = np.load(tmp_path / "features" / f"{outcome.id}.npy")
+        clips_of_it = extractor.grid.clips(round(seconds * extractor.grid.rate))
+        assert (len(features), features.shape[1]) == (pytest.approx(clips_of_it, abs=1), extractor.dimension)
+
+
 # Cuts
 
 
@@ -264,9 +279,9 @@ def cuts(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Videos that have been searched for cuts, which has been made cheap."""
     searched: list[Path] = []
 
-    def find(path: Path, **_: object) -> tuple[float, ...]:
-        searched.append(path)
-        return () if path.stem == "a" else (0.2, 1 / 3)
+    def find(path: str, **_: object) -> tuple[float, ...]:
+        searched.append(Path(path))
+        return () if Path(path).stem == "a" else (0.2, 1 / 3)
 
     monkeypatch.setattr("untrimmed.video.shots.find_cuts", find)
     return searched
@@ -293,6 +308,26 @@ def test_cuts(videos: Path, tmp_path: Path, cuts: list[Path]) -> None:
     assert [outcome.id for outcome in extraction.were_there] == ["c"]
     assert [outcome.rows for outcome in extraction.videos.values()] == [10, 7, 20]
     assert open_features(out).ids() == ("a", "b", "c")
+
+
+def test_how_cuts_are_looked_for(videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def find(path: str, *, on_progress: OnProgress, **options: object) -> tuple[float, ...]:
+        asked.append((path, options))
+        on_progress(0.1, 0.4)
+        return ()
+
+    monkeypatch.setattr("untrimmed.video.shots.find_cuts", find)
+    task = Task(id="a", path=str(videos / "a.mp4"), cuts=str(tmp_path / "a.csv"), allow_truncated=True, device="cpu")
+    told: list[float] = []
+    assert carry_out(task, Means(), lambda seconds, _: told.append(seconds)).cuts == 0
+    assert asked == [(task.path, {"allow_truncated": True, "device": "cpu"})]
+    assert told == [0.1]
+    # A video that is read twice is half read when its features are made.
+    told.clear()
+    assert carry_out(replace(task, features=str(tmp_path / "a.npy")), Means(), lambda s, _: told.append(s)).rows == 10
+    assert told == pytest.approx([*(np.arange(11) / 50), 0.25], abs=0.001)
 
 
 # How the work is shared out

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Literal, Self
 
 from untrimmed.cli.console import bar, show_json, show_table, warn
@@ -72,7 +76,7 @@ def extract(
         Print what came of each video as JSON.
     """
     began = time.monotonic()
-    with ExtractionBar() as shown:
+    with _sigterm_interrupts(), ExtractionBar() as shown:
         try:
             extraction = extract_videos(
                 [video, *videos],
@@ -107,6 +111,23 @@ def extract(
         sys.exit(1)
 
 
+@contextmanager
+def _sigterm_interrupts() -> Iterator[None]:
+    """Context in which SIGTERM does what Ctrl-C does, as far as it can be: Python allows that in the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _as_json(extraction: Extraction) -> dict[str, Any]:
     videos = {video_id: asdict(outcome) for video_id, outcome in extraction.videos.items()}
     for outcome in videos.values():
@@ -131,15 +152,16 @@ def _show(extraction: Extraction, took: float) -> None:
 def _made(extraction: Extraction, took: float) -> str:
     made = [outcome for outcome in extraction.videos.values() if outcome.error is None and not outcome.was_there]
     there = len(extraction.were_there)
-    if there and not made:
-        return f"features of all {count(there, 'video')} were there already"
+    were_there = f"{count(there, 'video')} were there already"
+    if not made:
+        return f"features of {were_there}" if there else "no features were made"
     rows = sum(outcome.rows or 0 for outcome in made)
     seconds = sum(outcome.duration or 0 for outcome in made)
     text = (
         f"features of {count(len(made), 'video')} were made, {rows:,} rows of {extraction.description.dimension:,} "
         f"dimensions; {seconds:,.1f} s of video in {took:,.1f} s"
     )
-    return text + (f"; {count(there, 'video')} {'was' if there == 1 else 'were'} there already" if there else "")
+    return f"{text}; those of {were_there}" if there else text
 
 
 class ExtractionBar:

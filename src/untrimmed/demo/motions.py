@@ -123,10 +123,10 @@ def _with_arms_up(base: Pose, event: Event, done: float, swing: float) -> Pose:
     """Both arms above the head; with `swing` from -1 to 1, they point to one side or to the other."""
     up, swing = 2.35 + 0.25 * event.reach, swing * (0.8 + 0.2 * event.reach) * event.side
     arms = base._replace(
-        left_arm=up + 0.3 * swing,
-        left_elbow=0.2 + 0.5 * swing,
-        right_arm=up - 0.3 * swing,
-        right_elbow=0.2 - 0.5 * swing,
+        left_arm=up + 0.45 * swing,
+        left_elbow=0.2 + 0.55 * swing,
+        right_arm=up - 0.45 * swing,
+        right_elbow=0.2 - 0.55 * swing,
     )
     return base.towards(arms, _plateau(event, done))
 

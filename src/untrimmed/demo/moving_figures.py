@@ -59,7 +59,7 @@ class Demo:
         clips: how many clips there are.
         epochs: how long to train.
         extractor: what makes the features.
-        seed: of the clips and of the training.
+        seed: of the clips.
         seconds: where clips are cut off; `None` lets them play to the end.
     """
 

@@ -123,7 +123,7 @@ def _seated_after(kinds: list[str], seated: bool) -> bool:
 def _lane(camera: Camera, which: int, count: int) -> tuple[float, float, float, float]:
     """Return the part of the picture that a figure stays in: all of it, or the left or right one of two."""
     left, top, right, bottom = camera.always_shown
-    wide = (right - left) * (1.0 if count == 1 else 0.64)  # two may come close, and sometimes cover a hand
+    wide = (right - left) * (1.0 if count == 1 else 0.7)  # two may come close, and sometimes cover a hand
     left = left if which == 0 else right - wide
     return left, top, left + wide, bottom
 
@@ -177,10 +177,10 @@ def _action(random: Random, kind: str, room: float) -> Event:
     pace, repeats, to, held = random.uniform(0.8, 1.25), 1, 0.0, 0.0
     match kind:
         case "wave":
-            seconds = random.uniform(1.5, 3.0)
+            seconds = random.uniform(1.8, 3.2)
             repeats = max(2, round(seconds * 1.5 * pace))
         case "raise_arms":
-            seconds, held = random.uniform(1.5, 3.0), random.uniform(-1, 1)
+            seconds, held = random.uniform(1.8, 3.2), random.uniform(-1, 1)
         case "sit_down" | "stand_up":
             seconds = 1.3 / pace
         case "step_left" | "step_right":

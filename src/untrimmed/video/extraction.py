@@ -163,9 +163,8 @@ def extract_videos(
         else:
             description, run = extractor.description, partial(_run_here, extractor)
         stack.enter_context(feature_folder(out, description, [SHOTS]))
-        tasks, outcomes = _plan(
-            videos, out, description.dimension, half=half, shots=shots, allow_truncated=allow_truncated
-        )
+        every = Task(id="", path="", half=half, allow_truncated=allow_truncated, device=device)
+        tasks, outcomes = _plan(videos, out, description.dimension, every, shots=shots)
         made = stack.enter_context(closing(_carried_out(tasks, run, on_progress)))  # nobody works when it is left
         for outcome in made:
             before = outcomes.get(outcome.id)
@@ -222,9 +221,11 @@ def _cores() -> int:
 
 
 def _plan(
-    videos: Mapping[str, Path], out: Path, dimension: int, *, half: bool, shots: bool, allow_truncated: bool
+    videos: Mapping[str, Path], out: Path, dimension: int, every: Task, *, shots: bool
 ) -> tuple[list[Task], dict[str, Outcome]]:
     """Return what is to be done, the largest files first, and what is known already of videos whose features are there.
+
+    What all tasks have in common is taken from `every`.
 
     Raises:
         ConfigError: if there are features of another precision.
@@ -233,7 +234,7 @@ def _plan(
     for video_id, path in videos.items():
         features, cuts = out / f"{video_id}.npy", out / SHOTS / f"{video_id}.csv"
         try:
-            rows = _rows_there(features, dimension, half=half)
+            rows = _rows_there(features, dimension, half=every.half)
         except FeatureError as error:
             known[video_id] = Outcome(
                 id=video_id, path=str(path), error=f"{error}: remove this file, and run the same again"
@@ -243,15 +244,15 @@ def _plan(
         if rows is not None:
             known[video_id] = Outcome(id=video_id, path=str(path), rows=rows, was_there=not cuts_missing)
         if rows is None or cuts_missing:
-            task = Task(
-                id=video_id,
-                path=str(path),
-                features=str(features) if rows is None else None,
-                cuts=str(cuts) if cuts_missing else None,
-                half=half,
-                allow_truncated=allow_truncated,
+            tasks.append(
+                replace(
+                    every,
+                    id=video_id,
+                    path=str(path),
+                    features=str(features) if rows is None else None,
+                    cuts=str(cuts) if cuts_missing else None,
+                )
             )
-            tasks.append(task)
     return sorted(tasks, key=_size, reverse=True), known
 
 

@@ -32,6 +32,7 @@ class Task:
         cuts: file to write the times of its cuts to; `None` if they are not wanted.
         half: whether features are kept as float16.
         allow_truncated: whether a video that ends before it should is taken as it is.
+        device: where cuts are looked for; the extractor has its own.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Task:
     cuts: str | None = None
     half: bool = False
     allow_truncated: bool = False
+    device: str = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +71,14 @@ class Outcome:
     was_there: bool = False
 
 
-def carry_out(task: Task, extractor: Extractor, on_progress: OnProgress | None = None) -> Outcome:
+def carry_out(task: Task, extractor: Extractor, on_progress: OnProgress = lambda *_: None) -> Outcome:
     """Do what is to be done with one video, and say what came of it; whatever is wrong with the video is no exception.
+
+    Args:
+        task: what is to be done.
+        extractor: what makes features.
+        on_progress: is called with the seconds read and those that the container declares, for every frame. Where the
+            video is read twice, for features and for cuts, each time counts half.
 
     Raises:
         UnwritableError: if a file cannot be written, which is no fault of the video's.
@@ -78,15 +86,22 @@ def carry_out(task: Task, extractor: Extractor, on_progress: OnProgress | None =
     began = time.perf_counter()
     rows = duration = cuts = error = None
     damaged = 0
+    times = 2 if task.features is not None and task.cuts is not None else 1
     try:
         if task.features is not None:
             stream = FeatureStream(
-                Path(task.path), extractor, allow_truncated=task.allow_truncated, on_progress=on_progress
+                Path(task.path),
+                extractor,
+                allow_truncated=task.allow_truncated,
+                on_progress=lambda seconds, declared: on_progress(seconds / times, declared),
             )
             rows = _write_features(stream, extractor.dimension, Path(task.features), half=task.half)
             duration, damaged = stream.duration, stream.damaged
         if task.cuts is not None:
-            cuts = _write_cuts(Path(task.path), Path(task.cuts))
+            before = duration or 0.0
+            cuts = _write_cuts(
+                task, Path(task.cuts), lambda seconds, declared: on_progress((before + seconds) / times, declared)
+            )
     except UnwritableError:
         raise
     except Exception as fault:  # a video may break anything; the others go on
@@ -111,11 +126,11 @@ def _write_features(stream: FeatureStream, dimension: int, path: Path, *, half: 
     return writer.rows
 
 
-def _write_cuts(video: Path, path: Path) -> int:
+def _write_cuts(task: Task, path: Path, on_progress: OnProgress) -> int:
     """Write when a video's shots change, in seconds; returns how often they do."""
     from untrimmed.video.shots import find_cuts  # noqa: PLC0415  few ask for cuts, and they need a network of their own
 
-    cuts = find_cuts(video)
+    cuts = find_cuts(task.path, allow_truncated=task.allow_truncated, device=task.device, on_progress=on_progress)
     with writing(path):
         write_atomically(path, "".join(f"{line}\n" for line in ("seconds", *(f"{time:.3f}" for time in cuts))))
     return len(cuts)
