@@ -21,7 +21,7 @@ from untrimmed.demo.scene import HEIGHT, RATE, TRAIN, VALIDATE, WIDTH, Actor, Ca
 
 Random = np.random.Generator
 
-PLACES = {TRAIN: ("meadow", "room", "stage", "beach"), VALIDATE: ("street", "gym", "dusk")}
+PLACES = {TRAIN: ("meadow", "room", "stage", "beach", "gym"), VALIDATE: ("street", "dusk")}
 """Kinds of backdrops, none of which is in both splits."""
 
 _REACH = 0.58  # how far a figure goes to each side of its pelvis, in heights of its body: the foot of a kick ...
@@ -134,7 +134,7 @@ def _actor(
     """Make a figure that does these actions and stays in its lane with all of its limbs."""
     left, top, right, bottom = lane
     largest = min((bottom - top) / (_ABOVE + _BELOW), (right - left) / 2 / (_REACH + 0.15))
-    size = largest * random.uniform(0.75, 0.97)
+    size = largest * random.uniform(0.85, 1.0)
     room = (right - left) / 2 / size - _REACH
     shift = random.uniform(-0.25, 0.25) * room
     lowest, highest = max(top + _ABOVE * size, _HORIZON), bottom - _BELOW * size
