@@ -28,8 +28,8 @@ import numpy as np
 
 from untrimmed.data.annotations import Instance
 from untrimmed.segments import tiou
-from untrimmed.video.finding import find_videos
-from untrimmed.video.reader import VideoFile
+from untrimmed.video.extraction.finding import find_videos
+from untrimmed.video.reading.reader import VideoFile
 
 PROGRAM = shutil.which("untrimmed", path=Path(sys.executable).parent) or "untrimmed"
 TRAINED_ON = ("person01_boxing_d2_uncomp", "person01_handclapping_d2_uncomp", "person01_jogging_d1_uncomp")

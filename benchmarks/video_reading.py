@@ -20,7 +20,7 @@ import av
 import numpy as np
 from av.video.stream import VideoStream
 
-from untrimmed.video.reader import VideoFile
+from untrimmed.video.reading.reader import VideoFile
 from untrimmed.video.view import View
 
 WIDTH, HEIGHT, RATE = 320, 240, 25

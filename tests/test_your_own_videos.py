@@ -16,7 +16,7 @@ from making_videos import Picture, make_video
 from untrimmed.cli import COMMANDS, app, main
 from untrimmed.data.formats.detection_files import read_detections
 from untrimmed.experiment.config import load_config, parse_options
-from untrimmed.video.reader import probe
+from untrimmed.video.reading.reader import probe
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = DOCS / "your-own-videos.md"

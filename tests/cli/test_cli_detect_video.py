@@ -22,9 +22,9 @@ from untrimmed.experiment.config import load_config
 from untrimmed.experiment.training import train
 from untrimmed.model.config import ModelConfig
 from untrimmed.model.network import ActionFormer
-from untrimmed.video.extraction import extract_videos
+from untrimmed.video.extraction.videos import extract_videos
 from untrimmed.video.extractors.opening import open_extractor
-from untrimmed.video.reader import probe
+from untrimmed.video.reading.reader import probe
 
 LAB = """
 import numpy as np

@@ -14,9 +14,9 @@ from rich.progress import Progress, TextColumn
 from extracting import OWN, Means, plain, varied, with_own_extractor
 from untrimmed.cli.extract import ExtractionBar, extract
 from untrimmed.data.features import open_features
-from untrimmed.video.extraction import extract_videos
-from untrimmed.video.one_video import Outcome
-from untrimmed.video.progress import Progress as Seconds
+from untrimmed.video.extraction.one_video import Outcome
+from untrimmed.video.extraction.progress import Progress as Seconds
+from untrimmed.video.extraction.videos import extract_videos
 
 __all__ = ["with_own_extractor"]
 
@@ -118,7 +118,7 @@ def test_damage_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in
     def damaged(task: object, *_: object) -> Outcome:
         return Outcome(id="a", path="a.mp4", rows=1, duration=1.0, damaged=3)
 
-    monkeypatch.setattr("untrimmed.video.extraction.carry_out", damaged)
+    monkeypatch.setattr("untrimmed.video.extraction.videos.carry_out", damaged)
     outcome = run("extract", make_videos(tmp_path, "a.mp4"), "--out", tmp_path / "features")
     assert (outcome.code, outcome.err) == (0, "untrimmed: warning: a.mp4: 3 damaged packets were left out\n")
 

@@ -14,7 +14,7 @@ import pytest
 from command_line import PROGRAM, files
 
 from extracting import OWN, processes, varied, with_own_extractor
-from untrimmed.video.extraction import extract_videos
+from untrimmed.video.extraction.videos import extract_videos
 from untrimmed.video.extractors.opening import open_extractor
 
 __all__ = ["with_own_extractor"]

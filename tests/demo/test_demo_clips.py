@@ -20,7 +20,7 @@ from untrimmed.demo.drawing import draw
 from untrimmed.demo.scene import HEIGHT, RATE, WIDTH, Script
 from untrimmed.demo.script import clip_plan
 from untrimmed.errors import ConfigError, VideoError
-from untrimmed.video.reader import VideoFile
+from untrimmed.video.reading.reader import VideoFile
 from untrimmed.video.view import View
 
 SHORT = [clip_plan(3, number, seconds=0.6) for number in range(4)]

@@ -51,6 +51,7 @@ def test_what_it_leaves(made: Demo) -> None:
 
 def test_the_page_holds_the_clips_that_are_held_out(made: Demo) -> None:
     page = made.report.read_text(encoding="utf-8")
+    assert "Moving figures" in page
     assert "clip003" in page
     assert len(page) > (made.videos / "clip003.mp4").stat().st_size
 

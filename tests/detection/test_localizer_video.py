@@ -17,10 +17,10 @@ from untrimmed.detection.model_folder import ExtractorReference
 from untrimmed.errors import ConfigError, ModelError, VideoError
 from untrimmed.model.config import ModelConfig
 from untrimmed.model.network import ActionFormer
-from untrimmed.video.extraction import extract_features
+from untrimmed.video.extraction.videos import extract_features
 from untrimmed.video.extractors.function import FunctionExtractor
 from untrimmed.video.extractors.opening import open_extractor
-from untrimmed.video.reader import probe
+from untrimmed.video.reading.reader import probe
 
 
 def brightness(clips: NDArray[np.uint8]) -> NDArray[np.float32]:

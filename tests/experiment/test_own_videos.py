@@ -12,7 +12,7 @@ from untrimmed.experiment.config import load_config
 from untrimmed.experiment.own_videos import LabelledVideos, configuration, find_table, label_videos, split
 from untrimmed.experiment.planning import plan
 from untrimmed.time_grid import TimeGrid
-from untrimmed.video.reader import probe
+from untrimmed.video.reading.reader import probe
 
 HEADER = "video,start,end,label\n"
 GRID = TimeGrid(2, 2, 10)

@@ -22,8 +22,8 @@ from untrimmed.data.formats.detection_files import output_suffix, write_detectio
 from untrimmed.detection.fusion import fuse_all
 from untrimmed.detection.localizer import Localizer
 from untrimmed.errors import ConfigError
-from untrimmed.video.lettering import Lettering
-from untrimmed.video.rendering import lettering_of
+from untrimmed.video.rendering.lettering import Lettering
+from untrimmed.video.rendering.render import lettering_of
 
 
 def detect(

@@ -13,13 +13,13 @@ from untrimmed.data.detections import Detections
 from untrimmed.detection.backbone import open_users_choice
 from untrimmed.detection.localizer import Localizer, Recording
 from untrimmed.errors import ConfigError, VideoError
-from untrimmed.video.extraction import extract_features
-from untrimmed.video.feature_stream import OnProgress
-from untrimmed.video.finding import find_videos
-from untrimmed.video.lettering import Lettering
-from untrimmed.video.one_video import what_went_wrong
-from untrimmed.video.reader import probe
-from untrimmed.video.rendering import render
+from untrimmed.video.extraction.feature_stream import OnProgress
+from untrimmed.video.extraction.finding import find_videos
+from untrimmed.video.extraction.one_video import what_went_wrong
+from untrimmed.video.extraction.videos import extract_features
+from untrimmed.video.reading.reader import probe
+from untrimmed.video.rendering.lettering import Lettering
+from untrimmed.video.rendering.render import render
 
 
 class Videos:

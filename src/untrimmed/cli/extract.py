@@ -15,8 +15,8 @@ from typing import Any, Literal, Self
 
 from untrimmed.cli.console import bar, show_json, show_table, warn
 from untrimmed.data.check.report import count
-from untrimmed.video.extraction import Extraction, extract_videos
-from untrimmed.video.progress import Progress
+from untrimmed.video.extraction.progress import Progress
+from untrimmed.video.extraction.videos import Extraction, extract_videos
 
 
 def extract(

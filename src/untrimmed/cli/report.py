@@ -15,7 +15,7 @@ from untrimmed.report.contents import MOST_VIDEOS, Contents
 from untrimmed.report.media import Absent, MediaMode
 from untrimmed.report.page import write_report
 from untrimmed.report.run import ReportOptions, contents_of_run
-from untrimmed.video.finding import find_videos
+from untrimmed.video.extraction.finding import find_videos
 
 
 def report(

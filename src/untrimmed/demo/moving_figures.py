@@ -15,7 +15,7 @@ goes on::
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from untrimmed.data.annotations import Annotations
@@ -38,10 +38,10 @@ from untrimmed.learning.trainer import Watcher
 from untrimmed.report.page import write_report
 from untrimmed.report.run import Progress, ReportOptions, contents_of_run
 from untrimmed.time_grid import TimeGrid
-from untrimmed.video.extraction import Extraction, extract_videos
+from untrimmed.video.extraction.finding import find_videos
+from untrimmed.video.extraction.progress import Progress as ExtractionProgress
+from untrimmed.video.extraction.videos import Extraction, extract_videos
 from untrimmed.video.extractors.opening import open_extractor
-from untrimmed.video.finding import find_videos
-from untrimmed.video.progress import Progress as ExtractionProgress
 
 CLIPS = 96
 """Clips of a demo; a quarter of them is held out."""
@@ -217,4 +217,5 @@ def write_page(
         OSError: if it cannot be written.
     """
     options = ReportOptions(files=find_videos([demo.videos]), media="embed")
-    write_report(contents_of_run(demo.run, localizer, data, found, demo.report, options, progress), demo.report)
+    contents = contents_of_run(demo.run, localizer, data, found, demo.report, options, progress)
+    write_report(replace(contents, title="Moving figures"), demo.report)

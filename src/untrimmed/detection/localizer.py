@@ -270,7 +270,7 @@ class Localizer:
         path = Path(recording)
         if not _is_video(path):
             return Recording(read_feature_file(path), id=path.stem, source=str(path))
-        from untrimmed.video.extraction import extract_features  # noqa: PLC0415  features need no decoder
+        from untrimmed.video.extraction.videos import extract_features  # noqa: PLC0415  features need no decoder
 
         extractor = self.video_extractor
         video = extract_features(path, extractor)

@@ -15,8 +15,8 @@ from untrimmed.errors import AnnotationError, VideoError
 from untrimmed.experiment.commented_yaml import commented_yaml
 from untrimmed.experiment.planning import Choice, Plan
 from untrimmed.time_grid import TimeGrid
-from untrimmed.video.finding import find_videos
-from untrimmed.video.reader import VideoFile, probe
+from untrimmed.video.extraction.finding import find_videos
+from untrimmed.video.reading.reader import VideoFile, probe
 
 TRAIN, VALIDATE = "train", "val"
 """Names of the subsets."""

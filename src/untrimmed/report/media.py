@@ -12,8 +12,8 @@ from typing import Literal
 from urllib.parse import quote
 
 from untrimmed.errors import ConfigError, VideoError
-from untrimmed.video.transcoding import playable
-from untrimmed.video.transcoding import transcode as make_copy
+from untrimmed.video.rendering.transcoding import playable
+from untrimmed.video.rendering.transcoding import transcode as make_copy
 
 MediaMode = Literal["link", "embed", "none"]
 

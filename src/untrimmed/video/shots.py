@@ -16,11 +16,11 @@ import numpy as np
 import torch
 
 from untrimmed.model.devices import pick_device
-from untrimmed.video.ahead import ahead
+from untrimmed.video.extraction.feature_stream import OnProgress
 from untrimmed.video.extractors.packaged import packaged_weights
 from untrimmed.video.extractors.transnet import HEIGHT, WIDTH, TransNetV2
-from untrimmed.video.feature_stream import OnProgress
-from untrimmed.video.reader import VideoFile
+from untrimmed.video.reading.ahead import ahead
+from untrimmed.video.reading.reader import VideoFile
 from untrimmed.video.view import Picture, View
 
 THRESHOLD = 0.5

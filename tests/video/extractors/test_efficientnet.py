@@ -11,7 +11,7 @@ from torch import Tensor
 
 from untrimmed.video.extractors.efficientnet import DEVIATION, DIMENSION, MEAN, SIZE, EfficientNetLite0
 from untrimmed.video.extractors.packaged import packaged_weights
-from untrimmed.video.reader import VideoFile
+from untrimmed.video.reading.reader import VideoFile
 from untrimmed.video.view import View
 
 pytestmark = pytest.mark.usefixtures("one_thread")

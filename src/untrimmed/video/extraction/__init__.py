@@ -1,0 +1,1 @@
+"""From many videos to a folder of their features."""

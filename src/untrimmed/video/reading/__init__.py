@@ -1,0 +1,1 @@
+"""From a video file to its pictures, in time and size as a network takes them."""

@@ -1,0 +1,1 @@
+"""From detections to a copy of the video that shows them; copies that browsers can play."""
