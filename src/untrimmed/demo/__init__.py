@@ -1,1 +1,1 @@
-"""Data sets that ship with the package: `timed_up_and_go`, recordings of a phone's motion (see its README)."""
+"""What `untrimmed demo` works on: clips that it draws, and `timed_up_and_go`, recordings of people (see its README)."""
