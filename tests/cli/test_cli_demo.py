@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -15,12 +16,12 @@ PEOPLE = ("--data", "timed_up_and_go", "--epochs", "1")
 
 @pytest.fixture(scope="module")
 def figures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("demo") / "figures"
+    return tmp_path_factory.mktemp("demo") / "moving figures"
 
 
 @pytest.fixture(scope="module")
 def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("demo") / "people"
+    return tmp_path_factory.mktemp("demo") / "the people"
 
 
 def test_moving_figures(figures: Path) -> None:
@@ -35,7 +36,7 @@ def test_moving_figures(figures: Path) -> None:
     assert "Detected in clip003" in outcome.out
     assert "What happens in clip003" in outcome.out
     assert f"Open {figures / 'report.html'} in a browser" in lines[-2]
-    command = lines[-1].split("`")[1].split()
+    command = shlex.split(lines[-1].split("`")[1])
     assert command[:2] == ["untrimmed", "detect"]
     assert all(Path(word).exists() for word in command[2:4])
     reference = Localizer.load(figures / "run").extractor
@@ -43,10 +44,14 @@ def test_moving_figures(figures: Path) -> None:
     assert reference.name == "default"
 
 
-def test_again_it_only_shows(figures: Path) -> None:
-    first, again = (run("demo", "--out", figures, *FIGURES) for _ in range(2))
+def test_again_it_only_shows(figures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And it is the same demo, whatever way its folder is named."""
+    first = run("demo", "--out", figures, *FIGURES)
+    monkeypatch.chdir(figures)
+    again = run("demo", "--out", ".", *FIGURES)
     assert (again.code, again.err) == (0, "")
-    assert again.out.splitlines()[6:] == first.out.splitlines()[6:]
+    assert again.out.splitlines()[6:-2] == first.out.splitlines()[6:-2]
+    assert again.out.splitlines()[-1].startswith("Next: `untrimmed detect run clips/clip003.mp4 --render seen.mp4`")
 
 
 def test_another_demo_in_its_place(figures: Path) -> None:
@@ -62,7 +67,7 @@ def test_timed_up_and_go(people: Path) -> None:
     assert "Detected in " in outcome.out
     assert "What a person had marked in " in outcome.out
     assert outcome.out.splitlines()[-1].startswith(
-        f"The model is in {people}. Next: `untrimmed detect {people} RECORDING.npy`"
+        f"The model is in {people}. Next: `untrimmed detect '{people}' RECORDING.npy`"
     )
     assert outcome.err.splitlines()[-1].startswith("epoch 1/1")
     assert Localizer.load(people).labels == ("standing_up", "walking", "turning", "sitting_down")

@@ -59,7 +59,7 @@ def test_a_folder_of_videos(place: Path) -> None:
         "  untrimmed check untrimmed.yaml",
         "  untrimmed train untrimmed.yaml --out runs/mine",
         f"  untrimmed detect runs/mine videos/new.mp4 --extractor {OWN}",
-        "  untrimmed report runs/mine",
+        "  untrimmed report runs/mine --videos videos",
     ]
     left_out, few = [line for line in outcome.err.splitlines() if line.startswith("untrimmed: warning: ")]
     assert left_out.startswith("untrimmed: warning: 1 video without a row in labels.csv, not used: new. If they have")
@@ -124,7 +124,7 @@ def test_printed_commands_can_be_pasted(place: Path) -> None:
     assert FeatureDescription.of_folder(folder / "features") is not None
     assert load_config(f"./{folder}/y.yml").data.features == folder / "features"
     assert commands["train"] == ["untrimmed", "train", "./-x/place here/y.yml", "--out", "./-x/place here/runs/mine"]
-    assert commands["report"] == ["untrimmed", "report", "./-x/place here/runs/mine"]
+    assert commands["report"][2:] == ["./-x/place here/runs/mine", "--videos", "./-my 'best' videos"]
     assert commands["detect"][2:4] == ["./-x/place here/runs/mine", "./-my 'best' videos/new.mp4"]
 
 
@@ -219,3 +219,53 @@ def test_names_are_printed_as_they_are(place: Path) -> None:
     write_labels([row.replace("jump", odd) for row in ROWS])
     assert f"│ {odd} │" in run("init", "videos", "--extractor", OWN).out
     assert json.loads(Path("annotations.json").read_text(encoding="utf-8"))["labels"] == [odd, "run"]
+
+
+def test_a_folder_in_the_place_of_a_file(place: Path) -> None:
+    Path("annotations.json").mkdir()
+    for options in ([], ["--force"]):
+        line = refused("init", "videos", "--extractor", OWN, *options, code=2)
+        assert line.startswith("annotations.json: is a folder, in the place of a file that is to be written; ")
+    assert refused("init", "videos", "--out", "labels.csv/x.yaml", code=2) == (
+        "--out labels.csv/x.yaml: labels.csv is a file, not a folder"
+    )
+
+
+def test_a_disk_that_is_full_leaves_nothing_new(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(path: Path, content: str) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    before = files(place)
+    with monkeypatch.context() as full:
+        full.setattr("untrimmed.cli.init.write_atomically", fails)
+        assert refused("init", "videos", code=1).endswith("untrimmed.yaml: No space left on device")
+        assert files(place) == before
+    assert run("init", "videos").code == 0
+
+
+def test_commands_in_the_configuration_can_be_pasted(place: Path) -> None:
+    """However long the names are, they stand in one line."""
+    long = Path("a  b " * 30)
+    shutil.move("videos", long)
+    outcome = run("init", long, "--extractor", OWN, "--json")
+    lines = Path("untrimmed.yaml").read_text(encoding="utf-8").splitlines()
+    assert [line.removeprefix("#   ") for line in lines if line.startswith("#   ")] == list(
+        outcome.json["next"].values()
+    )
+
+
+def test_subsets_changed_by_hand_are_kept(place: Path) -> None:
+    """Those of one person, for example, belong together; the table may be corrected all the same."""
+    assert run("init", "videos", "--extractor", OWN).code == 0
+    content = json.loads(Path("annotations.json").read_text(encoding="utf-8"))
+    chosen = {"a": "val", "b": "train", "c": "train", "d": "train", "e": "val"}
+    for id_, subset in chosen.items():
+        content["database"][id_]["subset"] = subset
+    Path("annotations.json").write_text(json.dumps(content), encoding="utf-8")
+    write_labels([*ROWS, "c,0.5,0.9,jump"])
+    outcome = run("init", "videos", "--extractor", OWN, "--force")
+    assert "another subset" not in outcome.err
+    assert {video.id: video.subset for video in read_annotations("annotations.json")} == chosen
+    assert len(read_annotations("annotations.json")["c"].instances) == 3
+    Path("annotations.json").write_text("damaged", encoding="utf-8")
+    assert run("init", "videos", "--extractor", OWN, "--force").code == 0

@@ -99,6 +99,11 @@ def test_decimal_commas(tmp_path: Path) -> None:
     ]
 
 
+def test_decimals_with_other_separators(tmp_path: Path) -> None:
+    message = fault(tmp_path, "video;start;end;label\na;1.000,5;2.000,5;jump\n")
+    assert message == "row 2, column 'start': '1.000,5' is no time; it has to be in seconds, or mm:ss, or hh:mm:ss"
+
+
 def test_quoted_fields(tmp_path: Path) -> None:
     text = f'{HEADER}\n"a, b.mp4",1,2,"says ""hop"""\n"two\nlines.mp4",3,4,jump\nc,5,x,jump\n'
     path = write(tmp_path, text)
@@ -164,6 +169,15 @@ def test_blanks_of_a_label_are_kept_for_a_warning(tmp_path: Path) -> None:
             f"a,1,{'9' * 5000}:00,jump",
             "row 2, column 'end': '999999999999...9999999999:00' is no time: it is too large",
         ),
+        (
+            'a,1,2,"jump\nb,3,4,run"',
+            "row 2, column 'label': 'jump\\nb,3,4,run' is too long for a label, or has several",
+        ),
+        (f"a,1,2,{'x' * 201}", "row 2, column 'label': 'xxxxxxxxxxxx...xxxxxxxxxxxxx' is too long for a label, or has"),
+        (
+            "a,1,2,ju\x1b[31mmp",
+            "row 2, column 'label': 'ju\\x1b[31mmp' has characters that cannot be printed; write it",
+        ),
         ("a,1,2,run, jump", "row 2: 5 values, but there are 4 columns; put text with a separator in it in quotes"),
     ],
 )
@@ -196,7 +210,10 @@ def test_several_faults_are_shown_together(tmp_path: Path) -> None:
         (f'{HEADER}\na,1,2,"jump" high\n', "row 2 cannot be read (',' expected after '\"'); is a quotation mark"),
         (b"video,start,end,label\na,1,2,l\xe4uft\n", "not UTF-8 text (invalid continuation byte at byte 29); save it"),
         ("x" * 200_000, "row 1 cannot be read (field larger than field limit (131072)); is"),
-        ("PK\x03\x04\x00\x00", "no column 'video' in the first row"),
+        ("PK\x03\x04\x00\x00", "has zero bytes in it, as no text has; save it again as CSV in UTF-8"),
+        (f"{HEADER}\na,1,2,ju\0mp\n", "has zero bytes in it"),
+        ((HEADER + "\na,1,2,jump\n").encode("utf-16-le"), "has zero bytes in it"),
+        ((HEADER + "\na,1,2,jump\n").encode("utf-16"), "not UTF-8 text (invalid start byte at byte 0); save it as UTF"),
     ],
 )
 def test_files_that_are_no_table(tmp_path: Path, text: str | bytes, message: str) -> None:
@@ -206,7 +223,9 @@ def test_files_that_are_no_table(tmp_path: Path, text: str | bytes, message: str
 def test_whether_a_file_is_a_table_is_seen_by_its_columns(tmp_path: Path) -> None:
     assert is_interval_table(write(tmp_path, f"\n{HEADER}\na,x,y\n"))
     assert is_interval_table(write(tmp_path, "sep=;\r\nFile;Begin;Stop;Action\r\n"))
-    for text in ("", "video,start,end", "a.mp4,1,2,jump", "x" * 200_000, b"\xff\xfe"):
+    assert is_interval_table(write(tmp_path, f"{HEADER}\na,1,2,l".encode() + b"\xe4uft\n"))  # its reader says more
+    assert is_interval_table(write(tmp_path, " " * 50_000 + f"\n{HEADER}\n" + "a,1,2,jump\n" * 50_000))
+    for text in ("", "video,start,end", "a.mp4,1,2,jump", "x" * 200_000, " " * 200_000, b"\xff\xfe"):
         assert not is_interval_table(write(tmp_path, text))
 
 
@@ -239,7 +258,7 @@ def test_any_file_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, c
 def test_what_is_written_is_read(
     tmp_path_factory: pytest.TempPathFactory, table: list[tuple[str, int, int, str]], delimiter: str
 ) -> None:
-    table = [row for row in table if row[0].strip() and row[3].strip() and "\0" not in row[0] + row[3]]
+    table = [row for row in table if row[0].strip() and "\0" not in row[0] and row[3].strip() and row[3].isprintable()]
     text = io.StringIO(newline="")
     writer = csv.writer(text, delimiter=delimiter)
     writer.writerow(HEADER.split(","))

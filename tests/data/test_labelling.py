@@ -170,3 +170,19 @@ def test_no_actions_at_all(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("value", "text"), [(0, "0:00"), (59.99, "0:59"), (61, "1:01"), (3661.5, "1:01:01")])
 def test_clock(value: float, text: str) -> None:
     assert clock(value) == text
+
+
+def test_labels_that_look_alike(tmp_path: Path) -> None:
+    assert warnings(tmp_path, "a,1,2,gru\u0308n", "a,3,4,gr\xfcn") == []  # one text, in two encodings
+    (warning,) = warnings(tmp_path, "a,1,2,jump", "a,3,4,jump\u200b")
+    assert warning.startswith("different classes that differ only by upper and lower case or by characters that are ")
+
+
+def test_many_videos_that_are_not_there(tmp_path: Path) -> None:
+    """Near names are looked for as often as they are shown, not for each of a hundred thousand rows."""
+    files = {f"video {i}": f"video {i}.mp4" for i in range(300)}
+    with pytest.raises(AnnotationError) as error:
+        matched(tmp_path, *(f"vedeo {i},1,2,jump" for i in range(3000)), files=files)
+    lines = str(error.value).splitlines()
+    assert [line.rsplit("; ")[-1][:12] for line in lines[:-1]] == ["did you mean"] * 5
+    assert lines[-1].endswith("and 2995 more like these")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from untrimmed.data.annotations import Annotations, Instance, Video
-from untrimmed.data.splitting import SHARE, validation_videos
+from untrimmed.data.splitting import SHARE, _counts, _Split, validation_videos
 
 Content = Sequence[str]
 """Labels of the instances of a video."""
@@ -115,6 +115,27 @@ def test_classes_are_spread_better_than_by_chance() -> None:
     assert len(validation) == 12
     for label in "ab":
         assert chosen[label] / total[label] == pytest.approx(SHARE, abs=0.02)
+
+
+def distance(split: _Split) -> float:
+    return float(((split.weights[split.chosen].sum(0) - split.ideal) ** 2).sum())
+
+
+@given(st.lists(st.lists(st.sampled_from("abcd"), max_size=4), min_size=3, max_size=10))
+def test_no_exchange_would_be_better(videos: list[Content]) -> None:
+    """Each one tried out: the slow reference."""
+    whole = annotations(videos)
+    split = _Split(_counts(whole, list(whole.videos)))
+    split.cover()
+    split.fill(2)
+    split.exchange()
+    best, chosen = distance(split), split.chosen.copy()
+    trained, validated = split.has[~chosen].any(0), split.has[chosen].any(0)
+    for i, j in itertools.product(np.flatnonzero(~chosen), np.flatnonzero(chosen)):
+        split.chosen = chosen.copy()
+        split.chosen[[i, j]] = True, False
+        if (split.has[~split.chosen].any(0) >= trained).all() and (split.has[split.chosen].any(0) >= validated).all():
+            assert distance(split) >= best - 1e-8
 
 
 def test_videos_without_actions_are_spread_too() -> None:

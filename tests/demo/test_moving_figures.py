@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,20 @@ def test_settings_of_another_demo_are_not_taken_for_ours(made: Demo) -> None:
         moving_figures.configure(small(made.out, epochs=2), annotations)
 
 
+def test_comments_and_the_place_of_a_configuration_do_not_matter(made: Demo) -> None:
+    annotations = moving_figures.begin(made)
+    written = made.configuration.read_text(encoding="utf-8")
+    assert str(made.out) not in written
+    try:
+        made.configuration.write_text(f"# Mine.\n{written}", encoding="utf-8")
+        moving_figures.configure(made, annotations)
+        made.configuration.write_text("[", encoding="utf-8")
+        with pytest.raises(ConfigError, match=r"untrimmed.yaml: is not as this demo would write it"):
+            moving_figures.configure(made, annotations)
+    finally:
+        made.configuration.write_text(written, encoding="utf-8")
+
+
 def test_features_of_another_extractor_are_not_taken_for_ours(made: Demo) -> None:
     with pytest.raises(ConfigError, match="default-motion"):
         moving_figures.extract(small(made.out, extractor="default-appearance"))
@@ -113,12 +128,13 @@ def test_folders_of_something_else_are_left_alone(made: Demo, tmp_path: Path) ->
     assert [path.name for path in tmp_path.iterdir()] == ["clips"]
 
 
-def test_a_clip_that_has_been_damaged(tmp_path: Path) -> None:
+def test_a_clip_that_has_been_damaged(made: Demo, tmp_path: Path) -> None:
     demo = small(tmp_path / "demo")
     moving_figures.begin(demo)
-    list(moving_figures.draw_clips(demo, processes=1))
-    (demo.videos / "clip002.mp4").write_bytes(b"no video")
-    with pytest.raises(VideoError, match=r"clip002.mp4.*Delete it and run the demo again"):
+    shutil.copytree(made.videos, demo.videos)
+    for clip in demo.videos.iterdir():
+        clip.write_bytes(b"no video")
+    with pytest.raises(VideoError, match=r"clip000.mp4.*Delete it and run the demo again"):
         moving_figures.extract(demo)
 
 

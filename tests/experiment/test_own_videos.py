@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ def videos(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made, tmp_path / "videos"))
 
 
-def labelled(videos: Path, rows: str, **options: bool) -> LabelledVideos:
+def labelled(videos: Path, rows: str, **options: Any) -> LabelledVideos:
     table = videos.parent / "labels.csv"
     table.write_text(HEADER + rows)
     return label_videos(videos, table, **options)
@@ -67,8 +68,8 @@ def test_videos_without_rows(videos: Path) -> None:
     assert [len(video.instances) for video in found.annotations] == [1, 0, 0]
     assert found.unlisted == ("b", "c")
     assert found.warnings == (
-        "no video is set aside to validate on (each one has a class that no other has), so nothing will say how good "
-        "the model is",
+        "no video is set aside to validate on (each one with actions has a class that no other has), so nothing will "
+        "say how good the model is",
     )
 
 
@@ -187,3 +188,40 @@ def test_split_keeps_what_is_known() -> None:
     assert after.subsets == {"train": 8, "val": 2}
     assert [video.instances for video in after] == [video.instances for video in before]
     assert split(before) == after
+
+
+def test_videos_stay_where_they_were() -> None:
+    instances = (Instance(0, 1, "a"),)
+    whole = Annotations({f"v{i}": Video(f"v{i}", 5, instances=instances) for i in range(12)}, ("a",))
+    before = {f"v{i}": "val" if i in (0, 1, 5) else "train" for i in range(8)}
+    after = split(whole, before)
+    assert {id_: after[id_].subset for id_ in before} == before
+    assert sum(after[f"v{i}"].subset == "val" for i in range(8, 12)) == 1
+
+
+ALL_TRAIN = {f"v{i}": "train" for i in range(4)}
+
+
+@pytest.mark.parametrize(
+    "before", [{}, dict.fromkeys(["v0", "v1"], "train"), {"v0": "test"}, {"gone": "val"}, {**ALL_TRAIN, "v4": "val"}]
+)
+def test_split_anew_where_nothing_would_be_validated_on(before: dict[str, str]) -> None:
+    videos = {f"v{i}": Video(f"v{i}", 5, instances=(Instance(0, 1, "a"),) * (i < 4)) for i in range(5)}
+    used = [id_ for id_ in videos if id_ != "v4" or id_ in before]  # which has no actions
+    whole = Annotations({id_: videos[id_] for id_ in used}, ("a",))
+    assert split(whole, before) == split(whole)
+    assert split(whole, before).subsets["val"] == 1
+
+
+def test_split_anew_where_a_class_could_not_be_learnt() -> None:
+    videos = {f"v{i}": Video(f"v{i}", 5, instances=(Instance(0, 1, "ab"[i < 2]),)) for i in range(6)}
+    whole = Annotations(videos, ("a", "b"))
+    after = split(whole, {"v0": "val", "v1": "val", "v2": "train"})
+    assert after == split(whole)
+    assert {i.label for video in after if video.subset == "train" for i in video.instances} == {"a", "b"}
+
+
+def test_moved_videos_are_warned_of(videos: Path) -> None:
+    found = labelled(videos, ROWS, subsets=dict.fromkeys("abc", "val"))
+    (moved,) = [warning for warning in found.warnings if "another subset" in warning]
+    assert moved.startswith("2 videos in another subset than before: ")

@@ -15,6 +15,7 @@ from untrimmed.experiment.commented_yaml import WIDTH, commented_yaml
 from untrimmed.experiment.config import ExperimentConfig, load_config
 from untrimmed.experiment.planning import CROP, EPOCHS, LARGEST_BATCH, STEPS, Choice, plan
 from untrimmed.experiment.suitability import MOST_LONG, clips_of, finer
+from untrimmed.model.config import LAST
 from untrimmed.model.moments import pyramid_moments
 from untrimmed.model.network import ActionFormer
 from untrimmed.settings import dump, parse
@@ -61,7 +62,8 @@ def test_any_data_have_a_plan(
     assert 1 <= training.warmup_epochs < training.epochs
     assert training.validate_every <= training.total_epochs
     longest = share * seconds * grid.rate / grid.stride
-    assert training.crop.max_length >= max(CROP, 2 * longest)
+    assert training.crop.max_length >= max(CROP, 2 * min(longest, 2 * LAST))
+    assert training.crop.max_length <= 4 * LAST + 256  # what is longer cannot be learnt, and takes memory
     assert chosen.detection.max_detections >= 10 * actions
     assert model.width % model.attention_heads == 0
     assert plan(annotations, grid) == plan(annotations, grid)

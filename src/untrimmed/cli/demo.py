@@ -24,6 +24,7 @@ from untrimmed.errors import ConfigError
 from untrimmed.evaluation.mean_ap import mean_average_precision
 from untrimmed.experiment.config import load_config
 from untrimmed.experiment.evaluation import EvaluationData, detect_all, evaluation_data
+from untrimmed.experiment.own_videos import argument
 from untrimmed.experiment.run_folder import is_run
 from untrimmed.experiment.training import train
 
@@ -80,17 +81,18 @@ def demo(
 
 def _moving_figures(demo: Demo) -> None:
     options = {"out": demo.out, "clips": demo.clips, "epochs": demo.epochs, "extractor": demo.extractor}
-    words = [word for option, value in options.items() for word in (f"--{option}", str(value))]
+    words = [f"--{option}={value}" for option, value in options.items()]
     with _stop_politely(shlex.join(["untrimmed", "demo", *words]), demo.out) as again:
         data, found = _way(demo, again, Steps(6))
     _show_score("Clips that the model has never seen", data, found)
     video = next(iter(data.truth))
     _show_video(video, found[video.id], "What happens")
     clip = demo.videos / f"{video.id}.mp4"
+    detect = shlex.join(["untrimmed", "detect", argument(demo.run), argument(clip), "--render", "seen.mp4"])
     print(
         f"Open {demo.report} in a browser: it plays the clips beside what was found.\n"
-        f"Next: `untrimmed detect {demo.run} {clip} --render seen.mp4` finds the actions of one clip and draws them "
-        "below it. For your own videos, begin with `untrimmed init --help`"
+        f"Next: `{detect}` finds the actions of one clip and draws them below it. For your own videos, begin with "
+        "`untrimmed init --help`"
     )
 
 
@@ -125,7 +127,7 @@ def _way(demo: Demo, again: str, steps: Steps) -> tuple[EvaluationData, dict[str
 def _timed_up_and_go(out: Path, epochs: int) -> None:
     warmup = epochs // 6
     config = load_config(RECIPE, {"training.epochs": epochs - warmup, "training.warmup_epochs": warmup})
-    again = f"untrimmed demo --data {RECIPE} --out {out} --epochs {epochs}"
+    again = shlex.join(["untrimmed", "demo", "--data", RECIPE, f"--out={out}", "--epochs", str(epochs)])
     with stop_politely(again, out), TrainingBar() as shown:
         train(config, out, resume=is_run(out), watchers=[shown])
     localizer = Localizer.load(out)
@@ -134,7 +136,8 @@ def _timed_up_and_go(out: Path, epochs: int) -> None:
     _show_score("People that the model has never seen", data, found)
     video = next(iter(data.truth))
     _show_video(video, found[video.id], "What a person had marked")
-    print(f"The model is in {out}. Next: `untrimmed detect {out} RECORDING.npy`, or `untrimmed recipes {RECIPE}`")
+    detect = shlex.join(["untrimmed", "detect", argument(out), "RECORDING.npy"])
+    print(f"The model is in {out}. Next: `{detect}`, or `untrimmed recipes {RECIPE}`")
 
 
 def _detected(localizer: Localizer, data: EvaluationData) -> dict[str, Detections]:

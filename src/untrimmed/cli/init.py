@@ -14,15 +14,16 @@ from untrimmed.cli.console import show_json, show_table, warn, with_progress
 from untrimmed.data.annotations import Annotations
 from untrimmed.data.features import FeatureDescription
 from untrimmed.data.files import write_atomically
-from untrimmed.data.formats.activitynet import write_annotations
+from untrimmed.data.formats.activitynet import read_annotations, write_annotations
 from untrimmed.data.labelling import clock
-from untrimmed.errors import ConfigError
+from untrimmed.errors import AnnotationError, ConfigError
 from untrimmed.experiment.own_videos import (
     ANNOTATIONS,
     FEATURES,
     TRAIN,
     VALIDATE,
     LabelledVideos,
+    argument,
     configuration,
     find_table,
     label_videos,
@@ -70,17 +71,19 @@ def init(
     rate
         Sampled frames per second, as for `untrimmed extract`.
     force
-        Replace a configuration and annotations that are there.
+        Replace a configuration and annotations that are there. Videos stay in the subset, train or val, in which these
+        annotations have them.
     json
         Print the summary as JSON.
     """
     annotations = out.parent / ANNOTATIONS
-    _refuse_places(folder, out, () if force else (out, annotations))
+    _refuse_places(folder, out, force=force)
     table = labels or find_table([folder, Path(), out.parent])
     videos = label_videos(
         folder,
         table,
         unlisted_are_empty=unlisted_are_empty,
+        subsets=_subsets_before(annotations),
         progress=lambda ids, number: with_progress(ids, "looking into videos", number),
     )
 
@@ -93,8 +96,7 @@ def init(
     planned = plan(videos.of(TRAIN), features.grid)
     commands = _next(folder, out, videos, extractor, {"stride": stride, "window": window, "rate": rate})
     text = configuration(videos, planned, features.grid, list(commands.values()))
-    write_annotations(videos.annotations, annotations)
-    write_atomically(out, text)
+    _write(videos.annotations, annotations, text, out)
 
     warnings = (*videos.warnings, *planned.warnings)
     for message in warnings:
@@ -105,8 +107,10 @@ def init(
         _show(videos, out, table, commands)
 
 
-def _refuse_places(folder: Path, out: Path, new: Sequence[Path]) -> None:
+def _refuse_places(folder: Path, out: Path, *, force: bool) -> None:
     """Make sure that there is a folder to read, and that nothing is in the place of what is to be written.
+
+    With `force`, files may be there.
 
     Raises:
         ConfigError: if not.
@@ -116,9 +120,41 @@ def _refuse_places(folder: Path, out: Path, new: Sequence[Path]) -> None:
         raise ConfigError(f"{folder}: {what}; name the folder that the videos are in")
     if out.suffix not in (".yaml", ".yml"):
         raise ConfigError(f"--out {out}: a configuration is a .yaml file, as in --out untrimmed.yaml")
-    for path in new:
-        if path.exists():
+    if out.parent.exists() and not out.parent.is_dir():
+        raise ConfigError(f"--out {out}: {out.parent} is a file, not a folder")
+    for path in (out, out.parent / ANNOTATIONS):
+        if path.is_dir():
+            raise ConfigError(
+                f"{path}: is a folder, in the place of a file that is to be written; choose another --out"
+            )
+        if path.exists() and not force:
             raise ConfigError(f"{path}: is there already; choose another --out, or replace it by --force")
+
+
+def _subsets_before(place: Path) -> dict[str, str]:
+    """Return the subsets of the videos in annotations that are to be replaced; none where they cannot be read."""
+    if not place.exists():
+        return {}
+    try:
+        return {video.id: video.subset for video in read_annotations(place)}
+    except AnnotationError:
+        return {}
+
+
+def _write(annotations: Annotations, place: Path, text: str, out: Path) -> None:
+    """Write annotations and configuration, or, if the second cannot be written, leave no new first one behind.
+
+    Raises:
+        OSError: if they cannot be written.
+    """
+    is_new = not place.exists()
+    write_annotations(annotations, place)
+    try:
+        write_atomically(out, text)
+    except BaseException:
+        if is_new:
+            place.unlink()
+        raise
 
 
 def _refuse_other_features(folder: Path, planned: FeatureDescription) -> None:
@@ -152,18 +188,13 @@ def _next(
     new = next(iter(videos.unlisted), None) or next(iter([*videos.of(VALIDATE), *videos.of(TRAIN)])).id
     trusted = named if extractor.startswith("python:") else []  # a model's word is not enough to run the user's code
     words = {
-        "extract": [_path(folder), "--out", _path(features), *named, *sampled],
-        "check": [_path(out)],
-        "train": [_path(out), "--out", _path(run)],
-        "detect": [_path(run), _path(videos.files[new]), *trusted],
-        "report": [_path(run)],
+        "extract": [argument(folder), "--out", argument(features), *named, *sampled],
+        "check": [argument(out)],
+        "train": [argument(out), "--out", argument(run)],
+        "detect": [argument(run), argument(videos.files[new]), *trusted],
+        "report": [argument(run), "--videos", argument(folder)],
     }
     return {command: shlex.join(["untrimmed", command, *arguments]) for command, arguments in words.items()}
-
-
-def _path(path: Path) -> str:
-    """Return a path that no command takes for an option."""
-    return f"./{path}" if str(path).startswith("-") else str(path)
 
 
 def _shown(value: str | float | None) -> str:

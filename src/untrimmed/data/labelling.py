@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from untrimmed.data.annotations import Annotations, Instance, Video
 from untrimmed.data.check.report import count, some
-from untrimmed.data.formats.interval_table import Row, refuse_rows
+from untrimmed.data.formats.interval_table import MOST_SHOWN, Row, refuse_rows
 from untrimmed.data.formats.reading import Problem
 from untrimmed.errors import AnnotationError
 
@@ -50,7 +50,9 @@ def match_videos(rows: Sequence[Row], files: Mapping[str, str], table: Path, fol
         if id_ is not None:
             found[id_].append(row)
         elif row.video not in problems:
-            message = f"there is no video {row.video!r} in {folder}{_nearest(row.video, known, files)}"
+            # To look for near names takes long, so it is done for those only that are shown.
+            near = _nearest(row.video, known, files) if len(problems) < MOST_SHOWN else ""
+            message = f"there is no video {row.video!r} in {folder}{near}"
             problems[row.video] = Problem(row.place("video"), message)
     refuse_rows(table, list(problems.values()))
     return {id_: found[id_] for id_ in files if id_ in found}
@@ -61,7 +63,8 @@ def annotate(rows: Mapping[str, Sequence[Row]], videos: Mapping[str, Video], tab
 
     Blanks at the ends of labels are taken away, and several between words become one; so labels that differ by these
     only become one class. An action that ends up to `SLACK` seconds behind its video is cut there. An action that
-    is there twice is taken once. All of this is warned about.
+    is there twice is taken once. All of this is warned about. Labels that differ only by how an accent is encoded are
+    the same text, and become one class too.
 
     Args:
         rows: of each video, by its id.
@@ -84,7 +87,7 @@ def annotate(rows: Mapping[str, Sequence[Row]], videos: Mapping[str, Video], tab
             if (problem := _outside(row, row.instance, video)) is not None:
                 problems.append((row.number, problem))
                 continue
-            instance = replace(row.instance, label=" ".join(row.instance.label.split()))
+            instance = replace(row.instance, label=_class_of(row.instance.label))
             if instance.end > video.duration:
                 clipped.append(f"row {row.number} by {instance.end - video.duration:.2g} s")
                 instance = replace(instance, end=video.duration)
@@ -177,19 +180,25 @@ def _messages(
     for of_video in rows.values():
         for row in of_video:
             if row.instance is not None:
-                written[" ".join(row.instance.label.split())].add(row.instance.label)
+                written[_class_of(row.instance.label)].add(unicodedata.normalize("NFC", row.instance.label))
     for forms in written.values():
         if len(forms) > 1:
             yield f"labels that differ by blanks only were taken for one class: {', '.join(map(repr, sorted(forms)))}"
     alike: dict[str, list[str]] = defaultdict(list)
     for label in labels:
-        alike[label.casefold()].append(label)
+        alike["".join(c for c in label.casefold() if unicodedata.category(c) != "Cf")].append(label)
     for group in alike.values():
         if len(group) > 1:
+            unseen = "" if all(label.isprintable() for label in group) else " or by characters that are not seen"
             yield (
-                f"different classes that differ only by upper and lower case: {', '.join(map(repr, group))}. "
+                f"different classes that differ only by upper and lower case{unseen}: {', '.join(map(repr, group))}. "
                 "Write them alike if they are one"
             )
+
+
+def _class_of(label: str) -> str:
+    """Return the class that a label as it is written stands for."""
+    return unicodedata.normalize("NFC", " ".join(label.split()))
 
 
 def clock(seconds: float) -> str:

@@ -112,8 +112,10 @@ class _Split:
             has_into, has_out = self.has[into].astype(np.float64), self.has[out].astype(np.float64)
             loses = has_into * (has_into.sum(0) == 1) @ (1 - has_out).T  # classes that training would not have any more
             loses += (1 - has_into) @ (has_out * (has_out.sum(0) == 1)).T  # and validation
-            change = self.weights[into, None] - self.weights[None, out]  # [train, validate, classes]
-            gain = -(change**2).sum(-1) - 2 * change @ self._lack
+            a, b, lack = self.weights[into], self.weights[out], self._lack
+            # The change is a - b, and the gain -|a - b|^2 - 2 (a - b) lack, of each pair: [train, validate].
+            cost_a, cost_b = (a**2).sum(1) + 2 * a @ lack, (b**2).sum(1) - 2 * b @ lack
+            gain = 2 * a @ b.T - cost_a[:, None] - cost_b
             gain[loses > 0] = -np.inf
             best = np.unravel_index(gain.argmax(), gain.shape)
             if gain[best] <= 1e-9:

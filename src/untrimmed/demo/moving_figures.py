@@ -14,9 +14,12 @@ goes on::
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import yaml
 
 from untrimmed.data.annotations import Annotations
 from untrimmed.data.detections import Detections
@@ -30,7 +33,7 @@ from untrimmed.errors import ConfigError, VideoError
 from untrimmed.experiment.commented_yaml import commented_yaml
 from untrimmed.experiment.config import ExperimentConfig, load_config
 from untrimmed.experiment.evaluation import EvaluationData
-from untrimmed.experiment.own_videos import ANNOTATIONS, FEATURES, TRAIN, VALIDATE, data_choices
+from untrimmed.experiment.own_videos import ANNOTATIONS, FEATURES, TRAIN, VALIDATE, argument, data_choices
 from untrimmed.experiment.planning import Choice, plan
 from untrimmed.experiment.run_folder import is_run
 from untrimmed.experiment.training import Trained, train
@@ -164,17 +167,28 @@ def configure(demo: Demo, annotations: Annotations) -> ExperimentConfig:
     """Write the configuration, unless it is there, and load it.
 
     Raises:
-        ConfigError: if one is there that is not as it was written.
+        ConfigError: if one is there with other settings.
     """
     text = _configuration(demo, annotations, open_extractor(demo.extractor, device="cpu").grid)
     if not demo.configuration.exists():
         write_atomically(demo.configuration, text)
-    elif demo.configuration.read_text(encoding="utf-8") != text:
+    elif _settings(demo.configuration.read_bytes()) != _settings(text.encode()):
+        again = shlex.join(
+            ["untrimmed", "train", argument(demo.configuration), "--out", argument(demo.out / "another_run")]
+        )
         raise ConfigError(
-            f"{demo.configuration}: is not as this demo would write it. To train with it: untrimmed train "
-            f"{demo.configuration} --out {demo.out / 'another_run'}; for this demo, choose another --out"
+            f"{demo.configuration}: is not as this demo would write it. To train with it: {again}; for this demo, "
+            "choose another --out, or give the options that it was made with"
         )
     return load_config(str(demo.configuration))
+
+
+def _settings(text: bytes) -> object:
+    """Return what a configuration says, its comments left out; `None` if it cannot be read."""
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError):
+        return None
 
 
 def _configuration(demo: Demo, annotations: Annotations, grid: TimeGrid) -> str:
@@ -191,8 +205,8 @@ def _configuration(demo: Demo, annotations: Annotations, grid: TimeGrid) -> str:
     ]
     heading = (
         "Written by `untrimmed demo`, which chose most values as `untrimmed init` does for videos of your own.\n"
-        "To train with it again, after changing what you like:\n"
-        f"  untrimmed train {demo.configuration} --out {demo.out / 'another_run'}"
+        "To train with it again, in its folder, after changing what you like:\n"
+        f"  untrimmed train {demo.configuration.name} --out another_run"
     )
     description = f"The demo's figure, in {demo.clips} clips: {', '.join(annotations.labels)}"
     return commented_yaml(heading, (*data_choices(description, [VALIDATE], grid), *planned))

@@ -20,7 +20,7 @@ def commented_yaml(heading: str, choices: Sequence[Choice]) -> str:
     """Write settings as YAML, each below what is to be said of it; sections come in the order of their first setting.
 
     Args:
-        heading: what stands above all, in lines.
+        heading: what stands above all, in lines; those that begin with a blank, such as commands, are not wrapped.
         choices: the settings; a reason may be empty.
     """
     tree: dict[str, Any] = {}
@@ -50,6 +50,8 @@ def _comment(text: str, indent: str) -> list[str]:
     """Wrap a comment; what YAML would take for a new line or refuse, such as in a folder's name, becomes a blank."""
     plain = "".join(character if character.isprintable() else " " for character in text)
     start = f"{indent}# "
+    if text.startswith(" "):
+        return [start + plain]
     return textwrap.wrap(
         plain, WIDTH, initial_indent=start, subsequent_indent=start, break_long_words=False, break_on_hyphens=False
     )

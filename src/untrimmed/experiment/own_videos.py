@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from untrimmed.data.annotations import Annotations, Video
 from untrimmed.data.check.report import count, some
@@ -81,6 +82,7 @@ def label_videos(
     table: Path,
     *,
     unlisted_are_empty: bool = False,
+    subsets: Mapping[str, str] = MappingProxyType({}),
     progress: Callable[[Iterable[str], int], Iterable[str]] = lambda ids, _: ids,
 ) -> LabelledVideos:
     """Read a table, find its videos, and split them into those to train and those to validate on.
@@ -89,6 +91,7 @@ def label_videos(
         folder: of the videos, searched with the folders below it.
         table: of labels.
         unlisted_are_empty: whether videos without a row have no actions; otherwise they are left out.
+        subsets: of videos that have been split before (see `split`).
         progress: is given the ids of the videos to look into and their number, and passes the ids on.
 
     Raises:
@@ -103,26 +106,50 @@ def label_videos(
     used = [id_ for id_ in files if unlisted_are_empty or id_ in of_video]
     videos = _probed(files, progress(used, len(used)))
     labelled = annotate(of_video, videos, table)
-    annotations = split(labelled.annotations)
+    annotations = split(labelled.annotations, subsets)
     warnings = list(labelled.warnings)
+    moved = [video.id for video in annotations if subsets.get(video.id, video.subset) != video.subset]
+    if moved:
+        warnings.append(f"{count(len(moved), 'video')} in another subset than before: {some(moved)}")
     if unlisted and not unlisted_are_empty:
         warnings.append(
             f"{count(len(unlisted), 'video')} without a row in {table}, not used: {some(unlisted)}. If they have no "
             "actions, say so: --unlisted-are-empty"
         )
     if not any(video.subset == VALIDATE for video in annotations):
-        why = f"fewer than {FEWEST} videos" if len(used) < FEWEST else "each one has a class that no other has"
+        why = (
+            f"fewer than {FEWEST} videos"
+            if len(used) < FEWEST
+            else "each one with actions has a class that no other has"
+        )
         warnings.append(f"no video is set aside to validate on ({why}), so nothing will say how good the model is")
     return LabelledVideos(annotations, files, unlisted, tuple(warnings))
 
 
-def split(annotations: Annotations) -> Annotations:
-    """Return annotations with each video in the subset `train` or `val` (see `validation_videos`)."""
-    chosen = validation_videos(annotations)
+def split(annotations: Annotations, before: Mapping[str, str] = MappingProxyType({})) -> Annotations:
+    """Return annotations with each video in the subset `train` or `val` (see `validation_videos`).
+
+    Args:
+        annotations: to be split.
+        before: subsets of videos that have been split before, maybe by a person who knows what must not be separated.
+            They stay where they are, and the new videos are split on their own, unless nothing would be validated
+            on, or a class would have nothing to train on: then all are split anew.
+    """
+    new = annotations.where(lambda video: before.get(video.id) not in (TRAIN, VALIDATE))
+    kept = frozenset(id_ for id_ in annotations.videos if before.get(id_) == VALIDATE)
+    chosen = kept | validation_videos(new)
+    learnt = {i.label for video in annotations if video.id not in chosen for i in video.instances}
+    if learnt != set(annotations.labels) or not any(annotations[id_].instances for id_ in chosen):
+        chosen = validation_videos(annotations)
     subsets = {id_: VALIDATE if id_ in chosen else TRAIN for id_ in annotations.videos}
     return replace(
         annotations, videos={id_: replace(video, subset=subsets[id_]) for id_, video in annotations.videos.items()}
     )
+
+
+def argument(path: Path) -> str:
+    """Return a path as it stands in a command, where nothing takes it for an option; quotes are left to `shlex`."""
+    return f"./{path}" if str(path).startswith("-") else str(path)
 
 
 def configuration(videos: LabelledVideos, plan: Plan, grid: TimeGrid, commands: Sequence[str]) -> str:
@@ -138,7 +165,7 @@ def configuration(videos: LabelledVideos, plan: Plan, grid: TimeGrid, commands: 
         "Written by `untrimmed init`, which chose each value for these videos. Change what you like: what stands above "
         "a setting says when. There are many more, which need no change; `untrimmed recipes sbhar --full` lists them.\n"
         "Next:\n"
-    ) + "\n".join(f"  {command}" for command in commands)
+    ) + "\n".join(f"  {' '.join(command.splitlines())}" for command in commands)
     labels = videos.annotations.labels
     description = f"{count(len(labels), 'class')} of actions: {some(labels, 5)}"
     validate = [VALIDATE] if len(videos.of(VALIDATE)) else []

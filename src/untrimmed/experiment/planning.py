@@ -16,7 +16,7 @@ import numpy as np
 from untrimmed.data.annotations import Annotations
 from untrimmed.data.check.report import count
 from untrimmed.experiment.suitability import clips_of, doubts
-from untrimmed.model.config import ModelConfig
+from untrimmed.model.config import LAST, ModelConfig
 from untrimmed.settings import parse
 from untrimmed.time_grid import TimeGrid
 
@@ -214,8 +214,8 @@ def _training(facts: _Facts) -> Iterator[Choice]:
 
 
 def _crop(facts: _Facts) -> int:
-    """Clips of the longest crop: twice the longest action at least."""
-    return max(CROP, 256 * math.ceil(2 * facts.longest / 256))
+    """Clips of the longest crop: twice the longest action that can be learnt at least."""
+    return max(CROP, 256 * math.ceil(2 * min(facts.longest, 2 * LAST) / 256))
 
 
 def _batch_size(facts: _Facts, crop: int) -> int:

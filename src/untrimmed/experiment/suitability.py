@@ -80,10 +80,11 @@ def _too_short(train: Annotations, grid: TimeGrid, model: ModelConfig, typical: 
         every += len(brief)
         labels.update(i.label for i, is_brief in zip(video.instances, brief, strict=True) if is_brief)
     clip = grid.stride / grid.rate
+    are = "is" if short == 1 else "are"
     lost = f"; {unseen:,} of them cannot be learnt from at all" if unseen else ""
     wanted = finer(typical * clip / 2, grid)
     return (
-        f"{short:,} of {count(every, 'action')} are shorter than two clips, {2 * clip:.2g} s "
+        f"{short:,} of {count(every, 'action')} {are} shorter than two clips, {2 * clip:.2g} s "
         f"({some(map(repr, sorted(labels)))}){lost}. Finer features suit them: "
         + " ".join(f"--{key} {value:g}" for key, value in wanted.items())
     )

@@ -18,6 +18,7 @@ import csv
 import io
 import math
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,8 +39,10 @@ _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _SECONDS = re.compile(r"\d+(\.\d*)?|\.\d+", re.ASCII)
 _WHOLE = re.compile(r"\d+", re.ASCII)
 _UNIT = re.compile(r"[(\[].*?[)\]]")  # as in "start (s)"
-_LONGEST_HEADER = 10_000  # characters
-_MOST_SHOWN = 5
+_LONGEST_HEADER = 100_000  # characters, and bytes
+_LONGEST_LABEL = 200  # characters
+MOST_SHOWN = 5
+"""Problems that a message shows; of the others it says how many there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +91,15 @@ def read_interval_table(path: str | Path) -> list[Row]:
 
 
 def is_interval_table(path: str | Path) -> bool:
-    """Whether a file's first row names the columns of a table of labels. With a score, it is one of detections."""
+    """Whether a file's first row names the columns of a table of labels. With a score, it is one of detections.
+
+    Only the beginning is looked at; whether the rest can be read is another question.
+    """
     try:
-        delimiter, _, body = _delimiter(read_text(Path(path)))
-    except AnnotationError:
+        with Path(path).open("rb") as file:
+            start = file.read(_LONGEST_HEADER).decode("utf-8-sig", errors="replace")
+        delimiter, _, body = _delimiter(start)
+    except OSError:
         return False
     header = _first_line(body, delimiter)
     return _known_columns(header) == len(_COLUMNS) and "score" not in map(_plain, header)
@@ -105,7 +113,7 @@ def refuse_rows(path: Path, problems: Sequence[Problem]) -> None:
     """
     if not problems:
         return
-    lines = [f"{path}: {problem}" for problem in problems[:_MOST_SHOWN]]
+    lines = [f"{path}: {problem}" for problem in problems[:MOST_SHOWN]]
     rest = len(problems) - len(lines)
     if rest:
         lines.append(f"{path}: and {rest} more like these")
@@ -144,7 +152,10 @@ def _open(path: Path) -> _Table:
     Raises:
         AnnotationError: if it cannot be read as a table, or one of the columns is not there, or twice.
     """
-    delimiter, skipped, body = _delimiter(read_text(path))
+    text = read_text(path)
+    if "\0" in text:
+        raise AnnotationError(f"{path}: has zero bytes in it, as no text has; save it again as CSV in UTF-8")
+    delimiter, skipped, body = _delimiter(text)
     records = _records(path, body, delimiter, skipped)
     if not records:
         raise AnnotationError(f"{path}: empty; the first row has to name the columns video,start,end,label")
@@ -162,8 +173,8 @@ def _delimiter(text: str) -> tuple[str, int, str]:
 
 def _first_line(text: str, delimiter: str) -> list[str]:
     """Return the values of the first line that is not blank."""
-    line = next((line for line in text.splitlines() if line.strip()), "")
-    return next(csv.reader([line[:_LONGEST_HEADER]], delimiter=delimiter), [])
+    line = re.split(r"[\r\n]", text[:_LONGEST_HEADER].lstrip(), maxsplit=1)[0]
+    return next(csv.reader([line], delimiter=delimiter), [])
 
 
 def _records(path: Path, text: str, delimiter: str, skipped: int) -> list[tuple[int, list[str]]]:
@@ -235,6 +246,8 @@ def _row(table: _Table, number: int, record: Sequence[str]) -> Row | None:
     if not values["label"]:
         message = "is empty; say what happens, or if nothing does, leave start and end empty too"
         raise _FaultError(place["label"], message)
+    if (fault := _label_fault(values["label"])) is not None:
+        raise _FaultError(place["label"], f"{shown(values['label'])} {fault}")
     times = []
     for column in ("start", "end"):
         try:
@@ -247,6 +260,15 @@ def _row(table: _Table, number: int, record: Sequence[str]) -> Row | None:
         found = f"{values['label']!r} from {values['start']} to {values['end']}"
         raise _FaultError(place["end"], f"{shown(values['end'])}: {found} {order}; correct one of the two times")
     return Row(number, values["video"], Instance(start, end, record[table.where["label"]]), table.names)
+
+
+def _label_fault(label: str) -> str | None:
+    """Return why a text is no name of a class."""
+    if len(label.splitlines()) > 1 or len(label) > _LONGEST_LABEL:
+        return "is too long for a label, or has several lines; is a quotation mark without its partner?"
+    if any(unicodedata.category(character) == "Cc" for character in label if character != "\t"):
+        return "has characters that cannot be printed; write it anew"
+    return None
 
 
 def seconds(text: str, *, decimal_comma: bool = False) -> float:
@@ -266,7 +288,8 @@ def seconds(text: str, *, decimal_comma: bool = False) -> float:
         raise ValueError(f"{shown(text)} is negative; times are counted from the beginning of the video")
     *larger, last = plain.split(":")
     if len(larger) > 2 or not all(map(_WHOLE.fullmatch, larger)) or not _SECONDS.fullmatch(last):
-        comma = "; decimals have a point here, since commas separate the columns" if "," in plain else ""
+        has_comma = "," in plain and not decimal_comma
+        comma = "; decimals have a point here, since commas separate the columns" if has_comma else ""
         raise ValueError(f"{shown(text)} is no time; it has to be in seconds, or mm:ss, or hh:mm:ss{comma}")
     parts = [float(part) for part in (*larger, last)]
     if any(part >= 60 for part in parts[1:]):
