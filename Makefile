@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 
 .PHONY: demo test lint bench clean
 
-demo: $(READY)  ## train, score and use a model on recordings that ship with the package
+demo: $(READY)  ## draw videos, learn what happens in them, and write a page that shows what was found
 	$(BIN)/untrimmed demo
 
 test: $(READY)  ## all tests
@@ -22,6 +22,7 @@ bench: $(READY)  ## ratios of speed, measured in one run
 	$(BIN)/python benchmarks/speed.py
 
 $(READY): pyproject.toml constraints.txt
+	@echo "Installing into $(VENV), which takes a minute or more"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch $(READY)

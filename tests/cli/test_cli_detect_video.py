@@ -98,6 +98,14 @@ def test_several_videos_and_folders(place: Path) -> None:
         assert [d["score"] for d in outcome.json[name]] == localizer().detect(path).scores.tolist()
 
 
+def test_what_is_written_is_told(place: Path) -> None:
+    outcome = run(*WORDS, "videos/a.mp4", "--out", "a.vtt", "--render", "seen.mp4", "--min-score", "0")
+    assert outcome.out.splitlines()[-2:] == ["Written: a.vtt", "Written: seen.mp4"]
+    outcome = run(*WORDS, "videos", "--out", "found.csv", "--min-score", "0")
+    assert outcome.out.splitlines()[-1] == "Written: found.csv"
+    assert Path("found.csv").exists()
+
+
 def test_a_bad_video_does_not_stop_the_others(place: Path) -> None:
     (place / "videos" / "aa.mp4").write_bytes((place / "videos" / "a.mp4").read_bytes()[:700])
     (place / "videos" / "notes.mp4").write_text("no video")

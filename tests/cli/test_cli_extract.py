@@ -89,6 +89,20 @@ def test_the_table_says_what_was_made_and_what_is_next(tmp_path: Path, in_this_p
     assert last.out.startswith(f"{out}: features of 1 video were made, 11 rows of 3 dimensions; 0.4 s of video in ")
     assert "; those of 1 video were there already" in last.out.splitlines()[0]
     assert files(out) == whole
+    planned = tmp_path / "untrimmed.yaml"
+    planned.touch()
+    assert run(*words).out.splitlines()[-1].startswith(f"Next: `untrimmed check {planned}`")
+
+
+def test_cuts_of_videos_whose_features_are_there(tmp_path: Path, in_this_process: object) -> None:
+    words = ["extract", make_videos(tmp_path / "videos", "a.mp4"), "--out", tmp_path / "features"]
+    assert run(*words).code == 0
+    outcome = run(*words, "--shots")
+    assert outcome.code == 0, outcome.err
+    first, second, _ = outcome.out.splitlines()
+    assert first.endswith("features of 1 video were there already")
+    assert second == f"When shots change is in {tmp_path / 'features' / 'shots'}, a CSV file for each video"
+    assert (tmp_path / "features" / "shots" / "a.csv").exists()
 
 
 def test_bad_videos_are_reported_at_the_end(tmp_path: Path, in_this_process: object) -> None:

@@ -11,7 +11,7 @@ from untrimmed import __version__
 from untrimmed.errors import ConfigError, UntrimmedError
 
 COMMANDS = {
-    "demo": "Train, score and use a model on recordings that ship with the package.",
+    "demo": "Go the whole way, from videos that it draws to a page that shows what was found.",
     "init": "Make a configuration for your own videos and their table of labels.",
     "extract": "Make features of videos.",
     "recipes": "List ready configurations, or print one.",
@@ -46,9 +46,9 @@ def main(words: list[str] | None = None) -> None:
     """
     words = sys.argv[1:] if words is None else words
     command = words[0] if words and words[0] in COMMANDS else None
-    if command is not None:
-        app[command].help = None  # its docstring, which says more than the list of commands
     try:
+        if command is not None:
+            app[command].help = None  # its docstring, which says more than the list of commands
         app(words, exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except CycloptsError as error:

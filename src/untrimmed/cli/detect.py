@@ -129,6 +129,8 @@ def detect(
         write_detections(found, outputs.table)
     failures = recordings.failures if isinstance(recordings, Videos) else {}
     _show(found, min_score, top, json=json, any_failed=bool(failures))
+    for file in () if json else outputs.paths(each.video_id for each in found):
+        print(f"Written: {file}")
     for failure in failures.values():
         print(f"untrimmed: {failure}", file=sys.stderr)
     if failures:

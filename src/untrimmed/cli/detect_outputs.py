@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -26,6 +26,13 @@ class Outputs:
     table: Path | None = None
     tracks: Mapping[str, Path] = field(default_factory=dict)
     renders: Mapping[str, Path] = field(default_factory=dict)
+
+    def paths(self, names: Iterable[str]) -> Iterator[Path]:
+        """Yield the files that are written when there are detections of the recordings of these names."""
+        names = list(names)
+        if self.table is not None and names:
+            yield self.table
+        yield from (files[name] for name in names for files in (self.tracks, self.renders) if name in files)
 
 
 def planned(

@@ -15,6 +15,7 @@ from typing import Any, Literal, Self
 
 from untrimmed.cli.console import bar, show_json, show_table, warn
 from untrimmed.data.check.report import count
+from untrimmed.video.extraction.one_video import SHOTS
 from untrimmed.video.extraction.progress import Progress
 from untrimmed.video.extraction.videos import Extraction, extract_videos
 
@@ -106,7 +107,7 @@ def extract(
     if json:
         show_json(_as_json(extraction))
     else:
-        _show(extraction, time.monotonic() - began)
+        _show(extraction, time.monotonic() - began, shots=shots)
     if extraction.failed:
         sys.exit(1)
 
@@ -135,13 +136,19 @@ def _as_json(extraction: Extraction) -> dict[str, Any]:
     return {"out": str(extraction.out), "features": asdict(extraction.description), "videos": videos}
 
 
-def _show(extraction: Extraction, took: float) -> None:
+def _show(extraction: Extraction, took: float, *, shots: bool) -> None:
     """Say in a few lines what came of all, and what to do next."""
     failed = extraction.failed
     print(f"{extraction.out}: {_made(extraction, took)}")
+    if shots:
+        print(f"When shots change is in {extraction.out / SHOTS}, a CSV file for each video")
     if failed:
         show_table("Not extracted", ["file", "reason"], [(each.path, each.error) for each in failed], texts=2)
         print("Next: mend these files or leave them out, and run the same command again; it makes only what is missing")
+        return
+    planned = extraction.out.parent / "untrimmed.yaml"
+    if planned.exists():
+        print(f"Next: `untrimmed check {planned}`, which takes seconds, and `untrimmed train {planned} --out RUN`")
     else:
         print(
             "Next: `untrimmed init` makes a configuration of your labels; "
@@ -150,8 +157,8 @@ def _show(extraction: Extraction, took: float) -> None:
 
 
 def _made(extraction: Extraction, took: float) -> str:
-    made = [outcome for outcome in extraction.videos.values() if outcome.error is None and not outcome.was_there]
-    there = len(extraction.were_there)
+    made = [each for each in extraction.videos.values() if each.error is None and each.duration is not None]
+    there = len(extraction.videos) - len(extraction.failed) - len(made)
     were_there = f"{count(there, 'video')} were there already"
     if not made:
         return f"features of {were_there}" if there else "no features were made"

@@ -143,8 +143,10 @@ def _summary(contents: Contents, page: Path) -> str:
     lines = []
     if results.score is not None:
         lines.append(f"Average mAP: {100 * results.score.average:.2f}")
-    if results.curves[results.tiou].overall.best is not None:
-        lines.append(f"Best F1 at tIoU {results.tious[results.tiou]:g}: with a score from {results.threshold:g}")
+    best = results.curves[results.tiou].overall.best
+    if best is not None:
+        tiou = results.tious[results.tiou]
+        lines.append(f"Best F1 at tIoU {tiou:g}: {100 * best.f1:.1f}, with a score from {results.threshold:g}")
     shown, total = len(contents.shown), len(results.truth)
     lines.append(f"{shown} of {total} videos are shown in detail, {_players(contents)} of them with a player")
     lines.append(f"The report is {page} ({page.stat().st_size / 1e6:.1f} MB)")

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from fractions import Fraction
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -106,7 +107,8 @@ def _side_by_side(scripts: Sequence[Script], folder: Path, processes: int) -> It
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context, initializer=_heed_only_the_parent) as pool:
         longest_first = sorted(scripts, key=lambda script: -script.frames * len(script.actors))
-        jobs = {pool.submit(_render, script, folder): script for script in longest_first}
+        with _without_interrupts():  # which those that are started inherit, before they could say so themselves
+            jobs = {pool.submit(_render, script, folder): script for script in longest_first}
         try:
             for job in as_completed(jobs):
                 job.result()
@@ -118,6 +120,19 @@ def _side_by_side(scripts: Sequence[Script], folder: Path, processes: int) -> It
             ) from None
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Context in which Ctrl-C does nothing, as far as that can be had: Python allows it in the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _heed_only_the_parent() -> None:

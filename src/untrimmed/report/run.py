@@ -141,7 +141,7 @@ def _facts(model: Path, localizer: Localizer, config: ExperimentConfig | None) -
     )
     facts["Input"] = f"{network.input_dim} dimensions"
     if localizer.extractor is not None:
-        facts["Input"] += f", by {localizer.extractor.name}"
+        facts["Input"] += f", made by the extractor {localizer.extractor.name}"
     if config is not None:
         facts["Trained on"] = ", ".join(config.data.train)
     facts["Classes"] = ", ".join(localizer.labels[:30]) + (", …" if len(localizer.labels) > 30 else "")

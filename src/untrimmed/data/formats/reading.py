@@ -69,7 +69,7 @@ def read_text(path: Path) -> str:
             f"{path}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8"
         ) from None
     except (OSError, EOFError, zlib.error) as error:
-        raise AnnotationError(f"{path}: cannot be read: {error}") from None
+        raise AnnotationError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 def read_json(path: Path) -> Any:
