@@ -29,9 +29,8 @@ APPEARANCE_BATCH = 4
 """Pictures in a batch. Always so many, so that the library prepares itself for one shape only."""
 MOTION_CHUNK = 64
 """Frames whose motion is computed at once, besides those that they look back and ahead to."""
-APPEARANCE_SCALE = 1.0
 MOTION_SCALE = (25.0, 12.0, 2.0, 4.0)
-"""Of mean, deviation, maximum and negated minimum. With these, a channel's deviation within a video is about one."""
+"""Of mean, deviation, maximum and negated minimum, so that a channel's deviation within a video is about one."""
 
 
 class DefaultExtractor(Extractor):
@@ -80,7 +79,7 @@ class DefaultExtractor(Extractor):
         self.dimension = sum(part.dimension for part in self._parts)
         self.fingerprint = fingerprint_of(
             {f"{i}.{key}": tensor for i, part in enumerate(self._parts) for key, tensor in part.state.items()},
-            (self.grid, self.views, parts, APPEARANCE_SCALE, MOTION_SCALE),
+            (self.grid, self.views, parts, MOTION_SCALE),
         )
 
     def features(self, frames: Iterable[Pictures]) -> Iterator[Vectors]:
@@ -121,7 +120,7 @@ class Appearance(Network):
         """Compute `[4, 1280]`, of pictures `[224, 224, 3]`."""
         x = _images(pictures, self._device)
         x = x.sub_(efficientnet.MEAN).div_(efficientnet.DEVIATION).to(self._dtype)
-        return self._network(x).float().mul_(APPEARANCE_SCALE).cpu().numpy()
+        return self._network(x).float().cpu().numpy()
 
 
 class Motion(Network):
