@@ -79,6 +79,14 @@ def test_subsets_together_and_all(tables: Path) -> None:
     assert both["average"] == pytest.approx((1 + 0.6 + 0) / 3)
 
 
+def test_videos_without_any_detection_are_told_of(tables: Path) -> None:
+    outcome = run(*of_file(tables))
+    assert outcome.code == 0
+    assert "found.csv: nothing was detected in 1 of 3 videos" in outcome.err
+    assert "--subset" in outcome.err
+    assert len(outcome.err.splitlines()) == 1
+
+
 def test_a_wide_table_is_whole_where_nobody_sees_how_wide(tables: Path) -> None:
     tious = [f"0.{i:02}" for i in range(5, 96, 5)]
     outcome = run(*of_file(tables), "--tious", *tious)

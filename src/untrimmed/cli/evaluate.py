@@ -103,6 +103,8 @@ def evaluate(
     if out is not None:
         write_detections(found.values(), out)
     score = mean_average_precision(truth, found, tious or thresholds, reading=reading)
+    if subset is None:
+        _warn_of_absent_videos(found, truth, title)
     if json:
         show_json(score.as_dict())
     else:
@@ -126,6 +128,15 @@ def _from_file(
             f"that are evaluated of {annotations}, such as {next(iter(truth.videos))!r}; correct the ids or the subset"
         )
     return truth, found
+
+
+def _warn_of_absent_videos(found: Mapping[str, Detections], truth: Annotations, place: str) -> None:
+    absent = sum(video.id not in found and bool(video.instances) for video in truth)
+    if absent:
+        warn(
+            f"{place}: nothing was detected in {absent} of {len(truth)} videos: their instances count as missed. "
+            "If these are of another subset, name yours by --subset"
+        )
 
 
 def _warn_of_unknown_labels(found: Mapping[str, Detections], truth: Annotations, place: str) -> None:
