@@ -18,17 +18,17 @@ from torch import Tensor, nn
 
 from untrimmed.data.features.numpy_file import NpyFile
 from untrimmed.errors import ConfigError, FeatureError
-from untrimmed.model.devices import Precision
 from untrimmed.time_grid import TimeGrid
-from untrimmed.video.extractors.clips import clip_grid
-from untrimmed.video.extractors.convolutions import Convolution, ConvolutionalExtractor, Size, padded_same
-from untrimmed.video.extractors.weights import Renaming, absolute, load_published, read_weights
+from untrimmed.video.extractors.convolutions import Convolution, Size, padded_same
+from untrimmed.video.extractors.published import Backbone, PublishedExtractor
+from untrimmed.video.extractors.weights import Renaming, load_published, read_weights
 from untrimmed.video.view import Pictures, View
 
 DIMENSION = 1024
 GRID = TimeGrid(stride=4, window=16, rate=30.0)
 """As the features of THUMOS14 that the field uses."""
 SIZE, SHORT_SIDE = 224, 256
+VIEW = View(SIZE, SIZE, SHORT_SIDE)
 LARGEST_FLOW = 20.0
 """Pixels per frame at which optical flow is cut off, before it is scaled to [-1, 1]."""
 
@@ -119,53 +119,21 @@ def _convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> Con
     return Convolution(inputs, outputs, (kernel,) * 3, (stride,) * 3, same=True, epsilon=1e-3)
 
 
-class I3DExtractor(ConvolutionalExtractor):
+class I3DExtractor(PublishedExtractor):
     """I3D on pictures: `rgb_imagenet.pt`.
 
     The video's shorter side is scaled to 256, and 224 x 224 are cut out of the middle.
     """
 
-    def __init__(
-        self,
-        weights: Path,
-        *,
-        stride: float | None = None,
-        window: float | None = None,
-        rate: float | None = None,
-        device: str = "auto",
-        precision: Precision = "auto",
-    ) -> None:
-        """Load the weights.
+    backbone = Backbone("i3d", DIMENSION, GRID, VIEW, mean=(0.5,) * 3, deviation=(0.5,) * 3)
 
-        Args:
-            weights: the file.
-            stride: sampled frames from one clip to the next; 4 if left out.
-            window: sampled frames of a clip; 16 if left out.
-            rate: sampled frames per second; 30 if left out.
-            device: where to compute.
-            precision: in which to compute.
-
-        Raises:
-            ConfigError: if an option is out of range, or there is no such device.
-            ModelError: if the file is missing, damaged, or for another network.
-        """
-        grid = clip_grid("i3d", GRID, stride=stride, window=window, rate=rate)
-        network, state = _load(weights, 3, "i3d")
-        super().__init__(
-            absolute("i3d", weights),
-            network,
-            state,
-            dimension=DIMENSION,
-            grid=grid,
-            view=View(SIZE, SIZE, SHORT_SIDE),
-            mean=(0.5, 0.5, 0.5),
-            deviation=(0.5, 0.5, 0.5),
-            device=device,
-            precision=precision,
-        )
+    @classmethod
+    def load(cls, weights: Path, grid: TimeGrid) -> tuple[I3D, dict[str, Tensor]]:
+        """See `PublishedExtractor`."""
+        return _load(weights, 3, cls.backbone.kind)
 
 
-class I3DFlowExtractor(ConvolutionalExtractor):
+class I3DFlowExtractor(PublishedExtractor):
     """I3D on optical flow that was computed elsewhere: `flow_imagenet.pt`.
 
         >>> extractor = I3DFlowExtractor(Path("flow_imagenet.pt"))
@@ -173,39 +141,15 @@ class I3DFlowExtractor(ConvolutionalExtractor):
 
     A video's flow is a `.npy` file `[F, H, W, 2]` of floats: F steps from frame to frame, to the right and down, in
     pixels of pictures whose shorter side is 256 (at least 224, the middle of which is cut out). It is cut off at 20
-    pixels. It has to be at the extractor's rate, since flow cannot be sampled anew.
+    pixels. `rate` is that of the flow, which cannot be sampled anew.
     """
 
-    def __init__(
-        self,
-        weights: Path,
-        *,
-        stride: float | None = None,
-        window: float | None = None,
-        rate: float | None = None,
-        device: str = "auto",
-        precision: Precision = "auto",
-    ) -> None:
-        """Load the weights; the options are those of `I3DExtractor`, and the rate is that of the flow.
+    backbone = Backbone("i3d-flow", DIMENSION, GRID, VIEW, mean=(0.0,) * 2, deviation=(LARGEST_FLOW / 255,) * 2)
 
-        Raises:
-            ConfigError: if an option is out of range, or there is no such device.
-            ModelError: if the file is missing, damaged, or for another network.
-        """
-        grid = clip_grid("i3d-flow", GRID, stride=stride, window=window, rate=rate)
-        network, state = _load(weights, 2, "i3d-flow")
-        super().__init__(
-            absolute("i3d-flow", weights),
-            network,
-            state,
-            dimension=DIMENSION,
-            grid=grid,
-            view=View(SIZE, SIZE, SHORT_SIDE),
-            mean=(0.0, 0.0),
-            deviation=(LARGEST_FLOW / 255, LARGEST_FLOW / 255),
-            device=device,
-            precision=precision,
-        )
+    @classmethod
+    def load(cls, weights: Path, grid: TimeGrid) -> tuple[I3D, dict[str, Tensor]]:
+        """See `PublishedExtractor`."""
+        return _load(weights, 2, cls.backbone.kind)
 
     def frames_of(self, path: Path) -> Iterator[Pictures]:
         """Read the flow of one video, for `features`: `[224, 224, 2]`, step by step, so that memory does not grow.

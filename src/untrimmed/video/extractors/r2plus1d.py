@@ -14,11 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from untrimmed.model.devices import Precision
 from untrimmed.time_grid import TimeGrid
-from untrimmed.video.extractors.clips import clip_grid
-from untrimmed.video.extractors.convolutions import Convolution, ConvolutionalExtractor
-from untrimmed.video.extractors.weights import Renaming, absolute, load_published, read_weights
+from untrimmed.video.extractors.convolutions import Convolution
+from untrimmed.video.extractors.published import Backbone, PublishedExtractor
+from untrimmed.video.extractors.weights import Renaming, load_published, read_weights
 from untrimmed.video.view import View
 
 DIMENSION = 512
@@ -120,50 +119,18 @@ def _epsilon(layers: int) -> float:
     return 1e-5 if layers == 18 else 1e-3
 
 
-class R2Plus1DExtractor(ConvolutionalExtractor):
+class R2Plus1DExtractor(PublishedExtractor):
     """R(2+1)D with 18 or 34 layers, whichever the weights are for.
 
     The video's shorter side is scaled to 128, and 112 x 112 are cut out of the middle.
     """
 
-    def __init__(
-        self,
-        weights: Path,
-        *,
-        stride: float | None = None,
-        window: float | None = None,
-        rate: float | None = None,
-        device: str = "auto",
-        precision: Precision = "auto",
-    ) -> None:
-        """Load the weights.
+    backbone = Backbone("r2plus1d", DIMENSION, GRID, View(SIZE, SIZE, SHORT_SIDE), MEAN, DEVIATION)
 
-        Args:
-            weights: the file.
-            stride: sampled frames from one clip to the next; 16 if left out.
-            window: sampled frames of a clip; 16 if left out.
-            rate: sampled frames per second; 15 if left out.
-            device: where to compute.
-            precision: in which to compute.
-
-        Raises:
-            ConfigError: if an option is out of range, or there is no such device.
-            ModelError: if the file is missing, damaged, or for another network.
-        """
-        grid = clip_grid("r2plus1d", GRID, stride=stride, window=window, rate=rate)
-        network, state = _load(weights)
-        super().__init__(
-            absolute("r2plus1d", weights),
-            network,
-            state,
-            dimension=DIMENSION,
-            grid=grid,
-            view=View(SIZE, SIZE, SHORT_SIDE),
-            mean=MEAN,
-            deviation=DEVIATION,
-            device=device,
-            precision=precision,
-        )
+    @classmethod
+    def load(cls, weights: Path, grid: TimeGrid) -> tuple[R2Plus1D, dict[str, Tensor]]:
+        """See `PublishedExtractor`."""
+        return _load(weights)
 
 
 def _load(weights: Path) -> tuple[R2Plus1D, dict[str, Tensor]]:

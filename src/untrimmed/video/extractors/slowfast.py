@@ -16,11 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from untrimmed.errors import ConfigError
-from untrimmed.model.devices import Precision
 from untrimmed.time_grid import TimeGrid
-from untrimmed.video.extractors.clips import clip_grid
-from untrimmed.video.extractors.convolutions import Convolution, ConvolutionalExtractor
-from untrimmed.video.extractors.weights import Renaming, absolute, load_published, read_weights
+from untrimmed.video.extractors.convolutions import Convolution
+from untrimmed.video.extractors.published import Backbone, PublishedExtractor
+from untrimmed.video.extractors.weights import Renaming, load_published, read_weights
 from untrimmed.video.view import View
 
 DIMENSION = 2048 + 256
@@ -141,55 +140,24 @@ def _pathway(inputs: int, outputs: int, count: int, taps: int, stride: int) -> n
     return nn.Sequential(first, *(_Bottleneck(outputs, outputs, taps, 1) for _ in range(count - 1)))
 
 
-class SlowFastExtractor(ConvolutionalExtractor):
+class SlowFastExtractor(PublishedExtractor):
     """SlowFast, whichever of the published networks the weights are for.
 
     The video's shorter side is scaled to 256, and 256 x 256 are cut out of the middle.
     """
 
-    def __init__(
-        self,
-        weights: Path,
-        *,
-        stride: float | None = None,
-        window: float | None = None,
-        rate: float | None = None,
-        device: str = "auto",
-        precision: Precision = "auto",
-    ) -> None:
-        """Load the weights.
+    backbone = Backbone("slowfast", DIMENSION, GRID, View(SIZE, SIZE, SIZE), MEAN, DEVIATION)
 
-        Args:
-            weights: the file.
-            stride: sampled frames from one clip to the next; 8 if left out.
-            window: sampled frames of a clip, which the fast pathway sees; 32 if left out.
-            rate: sampled frames per second; 15 if left out.
-            device: where to compute.
-            precision: in which to compute.
-
-        Raises:
-            ConfigError: if an option is out of range, or there is no such device.
-            ModelError: if the file is missing, damaged, or for another network.
-        """
-        grid = clip_grid("slowfast", GRID, stride=stride, window=window, rate=rate)
+    @classmethod
+    def load(cls, weights: Path, grid: TimeGrid) -> tuple[SlowFast, dict[str, Tensor]]:
+        """See `PublishedExtractor`."""
         network, state = _load(weights)
         if grid.window % network.ratio:
             raise ConfigError(
                 f"slowfast: window is {grid.window:g}, but has to be a multiple of {network.ratio}, the frames of the "
                 "fast pathway for one of the slow"
             )
-        super().__init__(
-            absolute("slowfast", weights),
-            network,
-            state,
-            dimension=DIMENSION,
-            grid=grid,
-            view=View(SIZE, SIZE, SIZE),
-            mean=MEAN,
-            deviation=DEVIATION,
-            device=device,
-            precision=precision,
-        )
+        return network, state
 
 
 def _load(weights: Path) -> tuple[SlowFast, dict[str, Tensor]]:
