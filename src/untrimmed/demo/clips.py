@@ -23,6 +23,7 @@ from untrimmed.data.files import write_atomically
 from untrimmed.demo.drawing import draw
 from untrimmed.demo.scene import HEIGHT, RATE, WIDTH, Script
 from untrimmed.errors import ConfigError, VideoError
+from untrimmed.processors import usable_cores
 
 SUFFIX = ".mp4"
 
@@ -89,7 +90,7 @@ def render_missing(scripts: Sequence[Script], folder: Path, *, processes: int | 
             yield script
         else:
             missing.append(script)
-    count = min(_cores() if processes is None else processes, len(missing))
+    count = min(usable_cores() if processes is None else processes, len(missing))
     yield from _side_by_side(missing, folder, count) if count > 1 else _one_by_one(missing, folder)
 
 
@@ -147,11 +148,3 @@ def _heed_only_the_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-def _cores() -> int:
-    """Return how many cores this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # only Linux knows
-        return os.cpu_count() or 1

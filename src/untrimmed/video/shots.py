@@ -6,7 +6,7 @@ frame before a hard cut, and one or more in the middle of a gradual change.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
@@ -56,7 +56,10 @@ def find_cuts(
     """
     place = pick_device(device)
     network = TransNetV2(transnet_weights()).to(place)
-    with VideoFile(path, allow_truncated=allow_truncated) as video, closing(_pictures(video)) as pictures:
+    with (
+        VideoFile(path, allow_truncated=allow_truncated) as video,
+        closing(ahead(_pictures(video), READ_AHEAD)) as pictures,
+    ):
         told = _telling(pictures, video.info.duration, on_progress or (lambda *_: None))
         return tuple(new_shots(_judged(told, network, place)))
 
@@ -100,9 +103,9 @@ _Frame = tuple[float, Picture]
 """When it is shown, and what it shows."""
 
 
-def _pictures(video: VideoFile) -> Generator[_Frame, None, None]:
+def _pictures(video: VideoFile) -> Iterator[_Frame]:
     view = View(HEIGHT, WIDTH)
-    yield from ahead(((frame.seconds, frame.picture(view)) for frame in video.frames()), READ_AHEAD)
+    return ((frame.seconds, frame.picture(view)) for frame in video.frames())
 
 
 def _telling(frames: Iterable[_Frame], declared: float | None, on_progress: OnProgress) -> Iterator[_Frame]:

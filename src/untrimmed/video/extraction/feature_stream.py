@@ -52,7 +52,8 @@ class FeatureStream:
         """
         rows = 0
         with VideoFile(self._path, allow_truncated=self._allow_truncated) as video:
-            with closing(self._frames(video)) as frames:  # before the file is: a thread may be decoding from it
+            sampled = video.sampled(self._extractor.grid.rate, self._extractor.views)
+            with closing(ahead(sampled, READ_AHEAD)) as frames:  # before the file is: a thread may be decoding from it
                 counted = self._counted(frames, video.info.duration)
                 for piece in self._extractor.features(counted):
                     checked = self._checked(piece)
@@ -63,9 +64,6 @@ class FeatureStream:
             self.duration, self.damaged = video.end, video.damaged
         if not rows:
             raise self._fault("made no features at all")
-
-    def _frames(self, video: VideoFile) -> Generator[Pictures, None, None]:
-        yield from ahead(video.sampled(self._extractor.grid.rate, self._extractor.views), READ_AHEAD)
 
     def _counted(self, frames: Iterator[Pictures], declared: float | None) -> Iterator[Pictures]:
         rate = self._extractor.grid.rate

@@ -18,6 +18,7 @@ from untrimmed.data.features.numpy_file import NpyFile
 from untrimmed.data.features.validation import checked_shape
 from untrimmed.data.features.writing import feature_folder
 from untrimmed.errors import ConfigError, FeatureError
+from untrimmed.processors import usable_cores
 from untrimmed.video.extraction.feature_stream import FeatureStream, OnProgress
 from untrimmed.video.extraction.finding import find_videos
 from untrimmed.video.extraction.one_video import SHOTS, Outcome, Task, carry_out
@@ -155,7 +156,7 @@ def extract_videos(
     videos = find_videos(paths)
     with ExitStack() as stack:
         if isinstance(extractor, str):
-            count, threads = shared_out(len(videos), processes, _cores(), os.environ.get("OMP_NUM_THREADS"))
+            count, threads = shared_out(len(videos), processes, usable_cores(), os.environ.get("OMP_NUM_THREADS"))
             workers = stack.enter_context(Workers(choice, threads))
             if processes is None and workers.greeting.device != "cpu":
                 count = 1
@@ -210,14 +211,6 @@ def _refuse_nonsense(choice: ExtractorChoice, processes: int | None, out: Path, 
         )
     if out.exists() and not out.is_dir():
         raise ConfigError(f"{out}: is a file, but a folder for the features is expected; choose another --out")
-
-
-def _cores() -> int:
-    """Return how many cores this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # only Linux knows
-        return os.cpu_count() or 1
 
 
 def _plan(
