@@ -144,7 +144,7 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder that not even root can write to")
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_folder_that_cannot_be_written_to_is_one_error(processes: int) -> None:
-    with pytest.raises(OSError, match=r"/clip000\.mp4") as told:
+    with pytest.raises(OSError, match=r"/clip00[01]\.mp4") as told:
         list(render_missing(SHORT[:2], Path("/proc"), processes=processes))
     assert told.value.errno in {errno.ENOENT, errno.EACCES, errno.EPERM}
     assert told.value.strerror, "so that it is told in one line"
