@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from untrimmed.data.splitting import TRAIN, VALIDATE
 from untrimmed.demo.figure import HEAD, joints
 from untrimmed.demo.look import SEEN, UNSEEN, Wardrobe
 from untrimmed.demo.motions import DISTRACTORS, LABELS
-from untrimmed.demo.scene import HEIGHT, RATE, TRAIN, VALIDATE, WIDTH, Script, held_out
+from untrimmed.demo.scene import HEIGHT, RATE, WIDTH, Script, held_out
 from untrimmed.demo.script import PLACES, annotations_of, clip_plan
 
 seeds, numbers = st.integers(0, 2**32), st.integers(0, 200)

@@ -16,12 +16,11 @@ from untrimmed.data.features import FeatureDescription
 from untrimmed.data.files import write_atomically
 from untrimmed.data.formats.activitynet import read_annotations, write_annotations
 from untrimmed.data.labelling import clock
+from untrimmed.data.splitting import TRAIN, VALIDATE
 from untrimmed.errors import AnnotationError, ConfigError
 from untrimmed.experiment.own_videos import (
     ANNOTATIONS,
     FEATURES,
-    TRAIN,
-    VALIDATE,
     LabelledVideos,
     argument,
     configuration,

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from untrimmed.data.annotations import Annotations
 
+TRAIN, VALIDATE = "train", "val"
+"""What the two subsets are called."""
 SHARE = 0.2
 """Part of the videos that validate."""
 FEWEST = 3

@@ -25,6 +25,7 @@ from untrimmed.data.annotations import Annotations
 from untrimmed.data.detections import Detections
 from untrimmed.data.files import write_atomically
 from untrimmed.data.formats.activitynet import read_annotations, write_annotations
+from untrimmed.data.splitting import TRAIN, VALIDATE
 from untrimmed.demo.clips import render_missing
 from untrimmed.demo.scene import Script
 from untrimmed.demo.script import annotations_of, clip_plan
@@ -33,7 +34,7 @@ from untrimmed.errors import ConfigError, VideoError
 from untrimmed.experiment.commented_yaml import commented_yaml
 from untrimmed.experiment.config import ExperimentConfig, load_config
 from untrimmed.experiment.evaluation import EvaluationData
-from untrimmed.experiment.own_videos import ANNOTATIONS, FEATURES, TRAIN, VALIDATE, argument, data_choices
+from untrimmed.experiment.own_videos import ANNOTATIONS, FEATURES, argument, data_choices
 from untrimmed.experiment.planning import Choice, plan
 from untrimmed.experiment.run_folder import is_run
 from untrimmed.experiment.training import Trained, train

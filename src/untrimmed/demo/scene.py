@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Literal
 
 from untrimmed.data.annotations import Instance
+from untrimmed.data.splitting import TRAIN, VALIDATE
 from untrimmed.demo.figure import Pose
 from untrimmed.demo.look import Look
 from untrimmed.demo.motions import LABELS, Event, fidgeted, moved, posture
@@ -16,7 +17,6 @@ WIDTH, HEIGHT = 320, 240
 """Of the pictures, in pixels."""
 RATE = 20
 """Pictures per second."""
-TRAIN, VALIDATE = "train", "val"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,10 @@ from dataclasses import replace
 import numpy as np
 
 from untrimmed.data.annotations import Annotations, Video
+from untrimmed.data.splitting import TRAIN, VALIDATE
 from untrimmed.demo.look import Look, looks
 from untrimmed.demo.motions import LABELS, Event
-from untrimmed.demo.scene import HEIGHT, RATE, TRAIN, VALIDATE, WIDTH, Actor, Camera, Drifter, Script, held_out
+from untrimmed.demo.scene import HEIGHT, RATE, WIDTH, Actor, Camera, Drifter, Script, held_out
 
 Random = np.random.Generator
 

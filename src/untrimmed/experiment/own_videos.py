@@ -11,7 +11,7 @@ from untrimmed.data.annotations import Annotations, Video
 from untrimmed.data.check.report import count, some
 from untrimmed.data.formats.interval_table import is_interval_table, read_interval_table
 from untrimmed.data.labelling import annotate, match_videos
-from untrimmed.data.splitting import FEWEST, validation_videos
+from untrimmed.data.splitting import FEWEST, TRAIN, VALIDATE, validation_videos
 from untrimmed.errors import AnnotationError, VideoError
 from untrimmed.experiment.commented_yaml import commented_yaml
 from untrimmed.experiment.planning import Choice, Plan
@@ -19,8 +19,6 @@ from untrimmed.time_grid import TimeGrid
 from untrimmed.video.extraction.finding import find_videos
 from untrimmed.video.reading.reader import VideoFile, probe
 
-TRAIN, VALIDATE = "train", "val"
-"""Names of the subsets."""
 ANNOTATIONS, FEATURES = "annotations.json", "features"
 """What the configuration calls the annotation file and the feature folder beside it."""
 
