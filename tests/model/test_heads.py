@@ -9,7 +9,8 @@ from torch import nn
 
 from untrimmed.model.blocks import Level
 from untrimmed.model.config import ModelConfig
-from untrimmed.model.heads import ClassificationHead, RegressionHead, build_heads
+from untrimmed.model.heads import ClassificationHead, JoinedLevels, RegressionHead, build_heads, join
+from untrimmed.model.layers import mask
 
 
 def _heads(**settings: Any) -> tuple[ClassificationHead, RegressionHead]:
@@ -18,52 +19,69 @@ def _heads(**settings: Any) -> tuple[ClassificationHead, RegressionHead]:
     return build_heads(ModelConfig(**(small | settings)))
 
 
+LENGTHS = [8, 4, 2]
+
+
 def _levels(width: int = 8) -> list[Level]:
     torch.manual_seed(1)
-    return [(torch.randn(2, n, width), None) for n in (8, 4, 2)]
+    return [(torch.randn(2, n, width), None) for n in LENGTHS]
+
+
+def _joined(width: int = 8, gap: int = 1) -> JoinedLevels:
+    return join(_levels(width), gap)
 
 
 @pytest.mark.parametrize("prior", [0.01, 0.3])
 def test_every_class_starts_at_its_prior(prior: float) -> None:
     head, _ = _heads(prior=prior, empty_classes=(1, 4))
     nn.init.zeros_(head.output.weight)
-    for logits in head(_levels()):
-        probabilities = logits.sigmoid()
-        expected = torch.tensor([prior, 1e-6, prior, prior, 1e-6]).expand_as(logits)
-        torch.testing.assert_close(probabilities, expected, rtol=1e-4, atol=0)
+    logits = head(_joined())
+    expected = torch.tensor([prior, 1e-6, prior, prior, 1e-6]).expand_as(logits)
+    torch.testing.assert_close(logits.sigmoid(), expected, rtol=1e-4, atol=0)
 
 
 def test_outputs_of_both_heads() -> None:
     classification, regression = _heads()
-    levels = _levels()
-    assert [x.shape for x in classification(levels)] == [(2, 8, 5), (2, 4, 5), (2, 2, 5)]
+    levels = _joined()
+    assert classification(levels).shape == (2, 14, 5)
     offsets = regression(levels)
-    assert [x.shape for x in offsets] == [(2, 8, 2), (2, 4, 2), (2, 2, 2)]
-    assert min(float(x.detach().min()) for x in offsets) == 0  # half of them would be negative
-    assert max(float(x.detach().max()) for x in offsets) > 0
+    assert offsets.shape == (2, 14, 2)
+    assert float(offsets.detach().min()) == 0  # half of them would be negative
+    assert float(offsets.detach().max()) > 0
 
 
-def test_towers_are_shared_by_the_levels_and_not_by_the_heads() -> None:
-    classification, regression = _heads()
+@pytest.mark.parametrize("norm", [False, True])
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+@pytest.mark.parametrize("masked", [False, True])
+def test_towers_go_over_each_level_by_itself_and_are_not_shared_by_the_heads(
+    kernel: int, norm: bool, masked: bool
+) -> None:
+    classification, regression = _heads(head_kernel=kernel, head_norm=norm)
+    for parameter in (*classification.parameters(), *regression.parameters()):
+        nn.init.normal_(parameter)
     levels = _levels()
+    if masked:
+        levels = [(x, torch.arange(x.shape[1])[None] < torch.tensor([[x.shape[1]], [1]])) for x, _ in levels]
     for head in (classification, regression):
-        alone = [head.output(head.tower(x, None), None) for x, _ in levels]
+        alone = [head.output(head.tower(mask(x, valid), valid), valid) for x, valid in levels]
         if isinstance(head, RegressionHead):
-            alone = [F.relu(x) for x in alone]
-        for together, by_itself in zip(head(levels), alone, strict=True):
-            torch.testing.assert_close(together, by_itself)
+            alone = [F.relu(scale(x)) for scale, x in zip(head.scales, alone, strict=True)]
+        joined = join(levels, kernel // 2)
+        for together, by_itself in zip(head(joined).split(LENGTHS, dim=1), alone, strict=True):
+            torch.testing.assert_close(together[0], by_itself[0])
+            torch.testing.assert_close(together[1, :1], by_itself[1, :1])
     ours, theirs = set(classification.parameters()), set(regression.parameters())
     assert not ours & theirs
 
 
 def test_every_level_has_a_scale_for_its_offsets() -> None:
     _, regression = _heads()
-    levels = _levels()
-    before = regression(levels)
+    levels = _joined()
+    before = regression(levels).split(LENGTHS, dim=1)
     with torch.no_grad():
         for i, scale in enumerate(regression.scales):
             scale.scale.fill_(i + 2.0)
-    for i, (a, b) in enumerate(zip(before, regression(levels), strict=True)):
+    for i, (a, b) in enumerate(zip(before, regression(levels).split(LENGTHS, dim=1), strict=True)):
         torch.testing.assert_close(b, a * (i + 2))
 
 
@@ -75,13 +93,13 @@ def test_head_has_so_many_convolutions(layers: int, kernel: int) -> None:
         widths = [8] + [12] * (layers - 1)
         outs = [12] * (layers - 1) + [5 if isinstance(head, ClassificationHead) else 2]
         assert shapes == [(b, a, kernel) for a, b in zip(widths, outs, strict=True)]
-        assert [x.shape[1] for x in head(_levels())] == [8, 4, 2]
+        assert head(_joined(gap=kernel // 2)).shape[1] == sum(LENGTHS)
 
 
 def test_heads_take_the_width_of_the_neck() -> None:
     for head in _heads(neck="top_down", neck_width=4):
         assert head.tower.convolutions[0].weight.shape == (4, 4, 3)
-        assert head(_levels(4))[0].shape[1] == 8
+        assert head(_joined(4)).shape[1] == sum(LENGTHS)
 
 
 @pytest.mark.parametrize("norm", [False, True])

@@ -13,38 +13,13 @@ from torch import Tensor, nn
 from untrimmed.model.layers import (
     ConvolutionStack,
     MaskedConvolution,
-    Pointwise,
     ResidualBranch,
     Scale,
     average_pool,
-    convolve,
     every,
     mask,
     max_pool,
 )
-
-
-@given(
-    batch=st.integers(1, 3),
-    length=st.integers(1, 20),
-    groups=st.integers(1, 3),
-    in_group=st.integers(1, 3),
-    out_group=st.integers(1, 3),
-    kernel=st.sampled_from([1, 3, 5]),
-    stride=st.sampled_from([1, 2, 3, 4]),
-    biased=st.booleans(),
-)
-def test_convolve_is_a_convolution_over_time(
-    batch: int, length: int, groups: int, in_group: int, out_group: int, kernel: int, stride: int, biased: bool
-) -> None:
-    torch.manual_seed(0)
-    x = torch.randn(batch, length, groups * in_group, dtype=torch.float64)
-    weight = torch.randn(groups * out_group, in_group, kernel, dtype=torch.float64)
-    bias = torch.randn(groups * out_group, dtype=torch.float64) if biased else None
-    expected = F.conv1d(x.transpose(1, 2), weight, bias, stride, kernel // 2, groups=groups).transpose(1, 2)
-    out = convolve(x, weight, bias, stride)
-    assert out.shape[1] == math.ceil(length / stride)
-    torch.testing.assert_close(out, expected)
 
 
 def test_mask_clears_padded_positions() -> None:
@@ -61,13 +36,6 @@ def test_every_takes_the_positions_that_a_coarser_level_sits_at() -> None:
     assert out.tolist() == [[True, True, True, False]]
     assert every(valid, 1) is valid
     assert every(None, 2) is None
-
-
-def test_pointwise_is_a_linear_map() -> None:
-    layer = Pointwise(5, 3)
-    x = torch.randn(2, 7, 5)
-    torch.testing.assert_close(layer(x), F.linear(x, layer.weight.squeeze(-1), layer.bias))
-    assert not layer.bias.any()
 
 
 @pytest.mark.parametrize(("depthwise", "bias"), [(False, True), (False, False), (True, True), (True, False)])
@@ -116,7 +84,9 @@ def test_convolution_stack(norm: bool) -> None:
         expected = F.conv1d(expected.mT, convolution.weight, convolution.bias, padding=1).mT
         expected = F.relu(F.layer_norm(expected, (5,)) if norm else expected)
         assert isinstance(layer_norm, nn.LayerNorm) == norm
-    torch.testing.assert_close(stack(x, valid)[:, :6], expected)
+    out = stack(mask(x, valid), valid)
+    torch.testing.assert_close(out[:, :6], expected)
+    assert not out[:, 6:].any()
 
 
 def test_convolution_stack_of_no_layers_does_nothing() -> None:

@@ -31,9 +31,10 @@ from untrimmed.detection.suppression import Candidates, suppress
 from untrimmed.detection.voting import vote
 from untrimmed.errors import FeatureError
 from untrimmed.model.batching import pad
-from untrimmed.model.devices import Precision, autocast, pick_device
+from untrimmed.model.devices import Precision, autocast, dtype_of, pick_device
 from untrimmed.model.moments import level_lengths
 from untrimmed.model.network import ActionFormer, Predictions
+from untrimmed.model.packed import Packed
 from untrimmed.settings import parse
 from untrimmed.time_grid import TimeGrid
 
@@ -291,13 +292,17 @@ class Localizer:
     def _device(self) -> torch.device:
         return next(self.model.parameters()).device
 
+    @cached_property
+    def _network(self) -> Packed:
+        return Packed(self.model, dtype_of(self.precision, self._device))
+
     @torch.inference_mode()
     def _predict(self, batch: list[_Prepared]) -> tuple[Predictions, list[int]]:
         """Run the model on a batch; also returns how many moments each level has."""
         device = self._device
         features, valid = pad([torch.from_numpy(p.features) for p in batch], self.model.config)
         with autocast(device, self.precision):
-            predictions = self.model(features.to(device), valid.to(device))
+            predictions = self._network.current()(features.to(device), valid.to(device))
         return predictions, level_lengths(features.shape[1], self.model.config.strides)
 
     @torch.inference_mode()

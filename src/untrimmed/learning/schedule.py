@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from untrimmed.learning.config import OptimiserConfig
-from untrimmed.model.layers import MaskedConvolution, Pointwise
+from untrimmed.model.convolution import Convolution
 
 LEAST = 1e-8
 """Learning rate at the end of a cosine schedule."""
@@ -45,5 +45,5 @@ def build_optimiser(model: nn.Module, config: OptimiserConfig) -> torch.optim.Op
 
 def _decayed(model: nn.Module) -> Iterator[str]:
     for name, module in model.named_modules():
-        if isinstance(module, (MaskedConvolution, Pointwise, nn.Linear, nn.Conv1d)):
+        if isinstance(module, (Convolution, nn.Linear, nn.Conv1d)):
             yield f"{name}.weight"

@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from untrimmed.model.attention import dense_attention, local_attention
+from untrimmed.model.convolution import Pointwise
 from untrimmed.model.layers import (
     MaskedConvolution,
     Padding,
-    Pointwise,
     ResidualBranch,
     average_pool,
     every,
@@ -46,6 +46,7 @@ class SelfAttention(nn.Module):
         self.heads = heads
         self.window = window
         self.stride = stride
+        self.padding = padding
         kernel = stride + 1 if stride > 1 else 3
         self.convolutions = nn.ModuleList(
             MaskedConvolution(width, width, kernel, stride=stride, depthwise=True, bias=False, padding=padding)
@@ -64,8 +65,10 @@ class SelfAttention(nn.Module):
         """`[B, T, C] -> [B, ceil(T / stride), C]`."""
         parts = [x, x, x]
         if self.convolutions:
+            if self.padding == "exact":
+                x = mask(x, valid)  # once for all three
             pairs = zip(self.convolutions, self.norms, strict=True)
-            parts = [norm(convolution(x, valid)) for convolution, norm in pairs]
+            parts = [norm(convolution(x, valid, hidden=True)) for convolution, norm in pairs]
         query, key, value = (linear(part) for linear, part in zip(self.projections, parts, strict=True))
         keys = every(valid, self.stride)
         if self.window is None:

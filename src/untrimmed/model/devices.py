@@ -43,7 +43,13 @@ def computes_in_bf16(device: torch.device) -> bool:
     return False
 
 
+def dtype_of(precision: Precision, device: torch.device) -> torch.dtype:
+    """What a model computes in: `auto` is bf16 where the processor computes in it, and fp32 elsewhere."""
+    bf16 = precision == "bf16" or (precision == "auto" and computes_in_bf16(device))
+    return torch.bfloat16 if bf16 else torch.float32
+
+
 def autocast(device: torch.device, precision: Precision) -> torch.autocast:
-    """Context in which a model computes in `precision`; `auto` is bf16 where the processor computes in it."""
-    enabled = precision == "bf16" or (precision == "auto" and computes_in_bf16(device))
+    """Context in which a model computes in `precision` (see `dtype_of`)."""
+    enabled = dtype_of(precision, device) == torch.bfloat16
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)

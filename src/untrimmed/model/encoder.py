@@ -37,10 +37,11 @@ class Projection(nn.Module):
         )
 
     def forward(self, x: Tensor, valid: Tensor | None) -> Tensor:
-        """Apply it."""
+        """Apply it to features that are zero at the padded positions."""
         if self.streams:
             parts = x.split(self.dims, dim=-1)
             x = torch.cat([stream(part, valid) for stream, part in zip(self.streams, parts, strict=True)], dim=-1)
+            x = mask(x, valid)
         return self.stack(x, valid)
 
 

@@ -1,9 +1,10 @@
-"""The two heads (paper, section 3.3): light convolutional towers, shared by all levels."""
+"""The two heads (paper, section 3.3): light convolutional towers, which go over all levels in one pass."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -11,9 +12,55 @@ from torch import Tensor, nn
 
 from untrimmed.model.blocks import Level
 from untrimmed.model.config import ModelConfig
-from untrimmed.model.layers import ConvolutionStack, MaskedConvolution, Scale
+from untrimmed.model.layers import ConvolutionStack, MaskedConvolution, Padding, Scale, mask
 
 EMPTY_CLASS_PRIOR = 1e-6
+
+
+@dataclass(frozen=True)
+class JoinedLevels:
+    """All levels of the pyramid side by side, so that a head goes over them once.
+
+    Behind each level is a gap: positions of zeros, as many as a kernel reaches beyond a level's end.
+
+    Attributes:
+        features: `[B, J, C]`, finest level first.
+        valid: `[B, J]`, false in the gaps; `None` where nothing is padded.
+        moments: `[N]`, where the moments stand among the J positions.
+        gaps: `[J - N]`, where the gaps do.
+        lengths: of the levels.
+    """
+
+    features: Tensor
+    valid: Tensor | None
+    moments: Tensor
+    gaps: Tensor
+    lengths: tuple[int, ...]
+
+
+def join(levels: Sequence[Level], gap: int, padding: Padding = "exact") -> JoinedLevels:
+    """Put levels side by side, with `gap` positions behind each; what is padded becomes zero if `padding` is exact."""
+    device = levels[0][0].device
+    features: list[Tensor] = []
+    valid: list[Tensor] = []
+    moments: list[Tensor] = []
+    gaps: list[Tensor] = []
+    begin = 0
+    for x, of_level in levels:
+        end = begin + x.shape[1]
+        features += [mask(x, of_level) if padding == "exact" else x, x.new_zeros(len(x), gap, x.shape[2])]
+        if of_level is not None:
+            valid += [of_level, of_level.new_zeros(len(x), gap)]
+        moments.append(torch.arange(begin, end, device=device))
+        gaps.append(torch.arange(end, end + gap, device=device))
+        begin = end + gap
+    return JoinedLevels(
+        torch.cat(features, dim=1),
+        torch.cat(valid, dim=1) if valid else None,
+        torch.cat(moments),
+        torch.cat(gaps),
+        tuple(x.shape[1] for x, _ in levels),
+    )
 
 
 class ClassificationHead(nn.Module):
@@ -28,9 +75,10 @@ class ClassificationHead(nn.Module):
         with torch.no_grad():
             output.bias[list(empty)] = _logit(EMPTY_CLASS_PRIOR)
 
-    def forward(self, levels: Sequence[Level]) -> list[Tensor]:
-        """For each level `[B, T, C] -> [B, T, classes]`."""
-        return [self.output(self.tower(x, valid), valid) for x, valid in levels]
+    def forward(self, levels: JoinedLevels) -> Tensor:
+        """`[B, J, C] -> [B, N, classes]`."""
+        x = self.tower(levels.features, levels.valid, levels.gaps)
+        return self.output(x, levels.valid, hidden=True)[:, levels.moments]
 
 
 class RegressionHead(nn.Module):
@@ -42,12 +90,12 @@ class RegressionHead(nn.Module):
         self.output = output
         self.scales = nn.ModuleList(Scale() for _ in range(levels))
 
-    def forward(self, levels: Sequence[Level]) -> list[Tensor]:
-        """For each level `[B, T, C] -> [B, T, 2]`."""
-        return [
-            F.relu(scale(self.output(self.tower(x, valid), valid)))
-            for scale, (x, valid) in zip(self.scales, levels, strict=True)
-        ]
+    def forward(self, levels: JoinedLevels) -> Tensor:
+        """`[B, J, C] -> [B, N, 2]`."""
+        x = self.tower(levels.features, levels.valid, levels.gaps)
+        distances = self.output(x, levels.valid, hidden=True)[:, levels.moments]
+        parts = zip(self.scales, distances.split(levels.lengths, dim=1), strict=True)
+        return F.relu(torch.cat([scale(part) for scale, part in parts], dim=1))
 
 
 def build_heads(config: ModelConfig) -> tuple[ClassificationHead, RegressionHead]:

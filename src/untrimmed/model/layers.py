@@ -1,8 +1,4 @@
-"""The layers that the network is built of. Features are `[B, T, C]` from end to end.
-
-That is the layout of a channels-last image of height 1, so every convolution, pointwise ones too, is a `conv2d` on a
-view of the same memory: nothing is copied between layouts, LayerNorm reads contiguous rows, and on a CPU the library's
-convolutions are about twice as fast as its matrix products (`make bench` measures both).
+"""The layers that the network is built of. Features are `[B, T, C]` from end to end (see `convolution`).
 
 `valid` is `[B, T]`, or `None` where nothing is padded. Padded positions hold arbitrary finite numbers; every layer that
 looks at neighbours hides them from its input first. With `padding="official"` it is the output that is masked instead,
@@ -12,7 +8,6 @@ convolution reads that constant.
 
 from __future__ import annotations
 
-import math
 from itertools import pairwise
 from typing import Literal
 
@@ -20,32 +15,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from untrimmed.model.convolution import Convolution, as_features, as_image
+
 Padding = Literal["exact", "official"]
-
-
-def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int = 1) -> Tensor:
-    """1-D convolution over time, "same" padding: `[B, T, C], [C', C / groups, K] -> [B, ceil(T / stride), C']`."""
-    kernel = weight.shape[2]
-    groups = x.shape[-1] // weight.shape[1]
-    image = x.transpose(1, 2).unsqueeze(2)
-    # In one thread torch computes a pointwise convolution half as fast as it could, unless it is strided or dilated;
-    # the dilation of a single tap changes nothing.
-    dilation = 2 if kernel == 1 and x.device.type == "cpu" else 1
-    out = F.conv2d(
-        image,
-        weight.unsqueeze(2),
-        bias,
-        stride=(1, stride),
-        padding=(0, kernel // 2),
-        dilation=(1, dilation),
-        groups=groups,
-    )
-    return out.squeeze(2).transpose(1, 2)
 
 
 def mask(x: Tensor, valid: Tensor | None) -> Tensor:
     """`x` `[B, T, C]` with zeros at the padded positions."""
-    return x if valid is None else x * valid.unsqueeze(-1).to(x.dtype)
+    return x if valid is None else x.masked_fill(~valid.unsqueeze(-1), 0.0)
 
 
 def every(valid: Tensor | None, stride: int) -> Tensor | None:
@@ -53,25 +30,8 @@ def every(valid: Tensor | None, stride: int) -> Tensor | None:
     return valid if valid is None or stride == 1 else valid[:, ::stride]
 
 
-class Pointwise(nn.Module):
-    """A linear map of every moment by itself: `[B, T, C] -> [B, T, C']`."""
-
-    def __init__(self, in_width: int, out_width: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(out_width, in_width, 1))
-        self.bias = nn.Parameter(torch.zeros(out_width))
-        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Apply it."""
-        return convolve(x, self.weight, self.bias)
-
-
-class MaskedConvolution(nn.Module):
-    """A convolution over time that padding does not reach: `[B, T, C] -> [B, ceil(T / stride), C']`.
-
-    `depthwise` convolves each channel by itself. Biases start at zero, weights as torch's convolutions do.
-    """
+class MaskedConvolution(Convolution):
+    """A convolution over time that padding does not reach: `[B, T, C] -> [B, ceil(T / stride), C']`."""
 
     def __init__(
         self,
@@ -84,18 +44,14 @@ class MaskedConvolution(nn.Module):
         bias: bool = True,
         padding: Padding = "exact",
     ) -> None:
-        super().__init__()
-        self.stride = stride
+        super().__init__(in_width, out_width, kernel, stride=stride, depthwise=depthwise, bias=bias)
         self.padding = padding
-        self.weight = nn.Parameter(torch.empty(out_width, 1 if depthwise else in_width, kernel))
-        self.bias = nn.Parameter(torch.zeros(out_width)) if bias else None
-        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
 
-    def forward(self, x: Tensor, valid: Tensor | None) -> Tensor:
-        """Apply it."""
+    def forward(self, x: Tensor, valid: Tensor | None, *, hidden: bool = False) -> Tensor:
+        """Apply it; `hidden` says that `x` is zero at the padded positions already."""
         if self.padding == "official":
-            return mask(convolve(x, self.weight, self.bias, self.stride), every(valid, self.stride))
-        return convolve(mask(x, valid), self.weight, self.bias, self.stride)
+            return mask(self.convolve(x), every(valid, self.stride))
+        return self.convolve(x if hidden else mask(x, valid))
 
 
 class ConvolutionStack(nn.Module):
@@ -105,16 +61,25 @@ class ConvolutionStack(nn.Module):
         self, in_width: int, width: int, kernel: int, layers: int, *, norm: bool, padding: Padding = "exact"
     ) -> None:
         super().__init__()
+        self.padding = padding
         widths = [in_width] + [width] * layers
         self.convolutions = nn.ModuleList(
             MaskedConvolution(a, b, kernel, bias=not norm, padding=padding) for a, b in pairwise(widths)
         )
         self.norms = nn.ModuleList(nn.LayerNorm(width) if norm else nn.Identity() for _ in range(layers))
 
-    def forward(self, x: Tensor, valid: Tensor | None) -> Tensor:
-        """`[B, T, C] -> [B, T, width]`."""
+    def forward(self, x: Tensor, valid: Tensor | None, gaps: Tensor | None = None) -> Tensor:
+        """`[B, T, C] -> [B, T, width]`, both zero at the padded positions.
+
+        `gaps` are positions that are zero whatever the padding: those between levels that stand side by side.
+        """
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            x = F.relu(norm(convolution(x, valid)))
+            x = norm(convolution(x, valid, hidden=True))
+            if valid is not None and self.padding == "exact":
+                x.masked_fill_(~valid.unsqueeze(-1), 0.0)
+            elif gaps is not None:
+                x.index_fill_(1, gaps, 0.0)
+            x = F.relu_(x)
         return x
 
 
@@ -160,9 +125,8 @@ def max_pool(x: Tensor, valid: Tensor | None, stride: int, padding: Padding = "e
     if valid is not None and padding == "exact":
         x = x.masked_fill(~valid.unsqueeze(-1), torch.finfo(x.dtype).min)
     # max_pool2d, not 1d: it reads the channels-last view as it is, and exports to ONNX with a length that varies.
-    image = x.transpose(1, 2).unsqueeze(2)
-    pooled = F.max_pool2d(image, (1, stride + 1), (1, stride), (0, stride // 2)).squeeze(2).transpose(1, 2)
-    return mask(pooled, every(valid, stride))
+    pooled = F.max_pool2d(as_image(x), (1, stride + 1), (1, stride), (0, stride // 2))
+    return mask(as_features(pooled), every(valid, stride))
 
 
 def average_pool(x: Tensor, valid: Tensor | None, stride: int) -> Tensor:
@@ -171,7 +135,6 @@ def average_pool(x: Tensor, valid: Tensor | None, stride: int) -> Tensor:
     kernel, step, pad = (1, stride + 1), (1, stride), (0, stride // 2)
 
     def total(values: Tensor) -> Tensor:
-        image = values.transpose(1, 2).unsqueeze(2)
-        return F.avg_pool2d(image, kernel, step, pad, divisor_override=1).squeeze(2).transpose(1, 2)
+        return as_features(F.avg_pool2d(as_image(values), kernel, step, pad, divisor_override=1))
 
     return total(mask(x, valid)) / total(there.unsqueeze(-1)).clamp(min=1)

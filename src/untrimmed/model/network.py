@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from untrimmed.model.config import ModelConfig
 from untrimmed.model.encoder import build_encoder
-from untrimmed.model.heads import build_heads
+from untrimmed.model.heads import build_heads, join
+from untrimmed.model.layers import mask
 from untrimmed.model.moments import level_lengths, pyramid_moments
 from untrimmed.model.neck import build_neck
 
@@ -66,11 +67,10 @@ class ActionFormer(nn.Module):
         batch, length, dim = features.shape
         if dim != self.config.input_dim:
             raise ValueError(f"the features have {dim} dimensions, but the model takes {self.config.input_dim}")
-        if valid is not None:
-            features = features.masked_fill(~valid.unsqueeze(-1), 0.0)
-        # Where nothing is padded, no mask has to be multiplied with; a GPU would have to wait for the answer.
+        # Where nothing is padded, nothing has to be masked; a GPU would have to wait for the answer.
         inner = None if valid is not None and valid.device.type == "cpu" and bool(valid.all()) else valid
-        levels = self.neck(self.encoder(features, inner))
+        levels = self.neck(self.encoder(mask(features, inner), inner))
+        joined = join(levels, self.config.head_kernel // 2, self.config.padding)
         strides, ranges = self.config.strides, self.config.ranges
         if valid is None:
             total = sum(level_lengths(length, strides))
@@ -78,8 +78,8 @@ class ActionFormer(nn.Module):
         else:
             all_valid = torch.cat([valid[:, ::stride] for stride in strides], dim=1)
         return Predictions(
-            logits=torch.cat(self.classification(levels), dim=1).float(),
-            offsets=torch.cat(self.regression(levels), dim=1).float(),
+            logits=self.classification(joined).float(),
+            offsets=self.regression(joined).float(),
             valid=all_valid,
             moments=pyramid_moments(length, strides, ranges, features.device),
         )
