@@ -75,13 +75,14 @@ def test_dense_attention_to_all() -> None:
     block=st.one_of(st.none(), st.integers(1, 90)),
     masking=st.sampled_from(["none", "prefix", "random"]),
     biased=st.booleans(),
+    fused=st.booleans(),
     seed=st.integers(0, 2**31),
 )
-@example(batch=2, length=1, heads=1, size=1, window=3, block=None, masking="random", biased=True, seed=0)
-@example(batch=2, length=5, heads=2, size=3, window=19, block=None, masking="prefix", biased=True, seed=0)
-@example(batch=2, length=65, heads=2, size=3, window=19, block=None, masking="random", biased=True, seed=0)
-@example(batch=2, length=64, heads=2, size=3, window=9, block=32, masking="prefix", biased=True, seed=0)
-@example(batch=1, length=7, heads=1, size=2, window=25, block=1, masking="none", biased=False, seed=0)
+@example(batch=2, length=1, heads=1, size=1, window=3, block=None, masking="random", biased=True, fused=True, seed=0)
+@example(batch=2, length=5, heads=2, size=3, window=19, block=None, masking="prefix", biased=True, fused=True, seed=0)
+@example(batch=2, length=65, heads=2, size=3, window=19, block=None, masking="random", biased=True, fused=True, seed=0)
+@example(batch=2, length=64, heads=2, size=3, window=9, block=32, masking="prefix", biased=True, fused=True, seed=0)
+@example(batch=1, length=7, heads=1, size=2, window=25, block=1, masking="none", biased=False, fused=False, seed=0)
 def test_local_attention_is_dense_attention(
     batch: int,
     length: int,
@@ -91,6 +92,7 @@ def test_local_attention_is_dense_attention(
     block: int | None,
     masking: str,
     biased: bool,
+    fused: bool,
     seed: int,
 ) -> None:
     torch.manual_seed(seed)
@@ -106,7 +108,7 @@ def test_local_attention_is_dense_attention(
     if biased:
         options["bias"] = inputs[3]
     dense = dense_attention(*inputs[:3], **options)
-    local = local_attention(*inputs[:3], **options, **({} if block is None else {"block": block}))
+    local = local_attention(*inputs[:3], **options, fused=fused, **({} if block is None else {"block": block}))
     assert local.shape == dense.shape
     assert bool(torch.isfinite(local).all())
     sees = torch.ones(batch, length, dtype=torch.bool) if valid is None else _sees_a_key(valid, window)

@@ -114,3 +114,26 @@ def test_gradients_in_bf16_stay_in_fp32_where_the_weights_are() -> None:
     assert exact.weight.grad is not None
     error = (layer.weight.grad - exact.weight.grad).norm() / exact.weight.grad.norm()
     assert error < 0.02
+
+
+@given(
+    length=st.integers(1, 12),
+    batch=st.integers(1, 3),
+    stride=st.sampled_from([2, 4]),
+    kernel=st.sampled_from([1, 3, 5]),
+    biased=st.booleans(),
+)
+def test_gradients_of_a_strided_depthwise_convolution_in_bf16(
+    length: int, batch: int, stride: int, kernel: int, biased: bool
+) -> None:
+    torch.manual_seed(0)
+    shapes = [(batch, length, 6), (6, 1, kernel), *([(6,)] if biased else [])]
+    exact = [torch.randint(-2, 3, shape).double().requires_grad_() for shape in shapes]  # sums that bf16 holds
+    rounded = [leaf.detach().bfloat16().requires_grad_() for leaf in exact]
+    grads = []
+    for leaves in (exact, rounded):
+        x, weight, *bias = leaves
+        out = convolve(x, weight, bias[0] if bias else None, stride)
+        grads.append(torch.autograd.grad(out, leaves, torch.ones_like(out)))
+    for theirs, ours in zip(*grads, strict=True):
+        torch.testing.assert_close(ours.double(), theirs)

@@ -7,9 +7,12 @@ against the other.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 BLOCK = 32
 """Queries in a block: of 16, 32, 64 and 128 the fastest or nearly so, for windows of 9 and 19."""
@@ -66,6 +69,7 @@ def local_attention(
     valid: Tensor | None = None,
     bias: Tensor | None = None,
     block: int = BLOCK,
+    fused: bool | None = None,
 ) -> Tensor:
     """The same as `dense_attention` with a window, in time and memory that grow linearly with T; same arguments.
 
@@ -77,28 +81,68 @@ def local_attention(
         window: odd number of moments that each one sees.
         valid: `[B, T]` or `None`.
         bias: `[heads, window]` or `None`.
-        block: queries that are handled together.
+        block: queries that are handled together; as many as half a window at least.
+        fused: whether torch's fused attention goes over the blocks, instead of two products and a softmax. By default
+            it does where it is a kernel of its own, on CUDA; on a CPU it is slower in bf16 and in training.
 
     Returns:
         `[B, T, C]`.
     """
     batch, length, width = query.shape
     half = window // 2
-    block = min(block, length)
+    block = max(half, min(block, length))
     tail = -length % block
     blocks = (length + tail) // block
-
-    def windows(x: Tensor) -> Tensor:
-        """Cut `[B, T, C]` into the keys of each block: `[B * blocks, heads, block + 2 * half, C / heads]`."""
-        x = F.pad(x, (0, 0, half, half + tail)).unfold(1, block + 2 * half, block).transpose(2, 3)
-        return x.reshape(batch * blocks, block + 2 * half, heads, width // heads).transpose(1, 2)
-
     queries = F.pad(query, (0, 0, 0, tail)) if tail else query
-    queries = queries.reshape(batch * blocks, block, heads, width // heads).transpose(1, 2)
-    scores = (queries * (width // heads) ** -0.5) @ windows(key).transpose(2, 3)
-    scores = scores.unflatten(0, (batch, blocks)) + _block_bias(query, half, block, tail, valid, bias)
-    out = scores.softmax(-1).flatten(0, 1) @ windows(value)
-    return out.transpose(1, 2).reshape(batch, length + tail, width)[:, :length]
+    queries = queries.unflatten(1, (blocks, block)).unflatten(3, (heads, -1)).transpose(2, 3)
+    keys, values = (_windows_of(x, heads, half, block) for x in (key, value))
+    added = _block_bias(query, half, block, tail, valid, bias)
+    if fused or (fused is None and query.device.type == "cuda"):
+        added = added.expand(batch, -1, heads, -1, -1).flatten(0, 1)
+        out = F.scaled_dot_product_attention(queries.flatten(0, 1), keys.flatten(0, 1), values.flatten(0, 1), added)
+    else:
+        scores = torch.bmm(queries.flatten(0, 2), keys.flatten(0, 2).transpose(1, 2)) * (width // heads) ** -0.5
+        scores = scores.view(batch, blocks, heads, block, -1) + added
+        out = torch.bmm(scores.softmax(-1).flatten(0, 2), values.flatten(0, 2))
+    out = out.view(batch, blocks, heads, block, -1).transpose(2, 3)
+    return out.reshape(batch, length + tail, width)[:, :length]
+
+
+def _windows_of(x: Tensor, heads: int, half: int, block: int) -> Tensor:
+    """What each block of queries sees: `[B, T, C] -> [B, blocks, heads, block + 2 * half, C / heads]`.
+
+    Beyond the ends of the video there are zeros.
+    """
+    if torch.is_grad_enabled() and x.requires_grad:
+        windows: Tensor = _Windows.apply(x, heads, half, block)  # type: ignore[no-untyped-call]
+        return windows
+    return _cut(x, heads, half, block)
+
+
+def _cut(x: Tensor, heads: int, half: int, block: int) -> Tensor:
+    tail = -x.shape[1] % block
+    windows = F.pad(x, (0, 0, half, half + tail)).unfold(1, block + 2 * half, block)  # [B, blocks, C, keys]
+    return windows.unflatten(2, (heads, -1)).transpose(3, 4).contiguous()
+
+
+class _Windows(torch.autograd.Function):
+    """`_cut`, whose gradient is a sum of three slices; torch adds up that of `unfold` number by number."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, heads: int, half: int, block: int) -> Tensor:
+        ctx.length, ctx.half, ctx.block = x.shape[1], half, block
+        return _cut(x, heads, half, block)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+        half, block = ctx.half, ctx.block
+        grad = grad.transpose(2, 3)  # [B, blocks, keys, heads, C / heads]
+        own = grad[:, :, half : half + block].contiguous()
+        # Half a window is no longer than a block, so the keys of a block are of itself and its two neighbours.
+        own[:, :-1, block - half :] += grad[:, 1:, :half]
+        own[:, 1:, :half] += grad[:, :-1, half + block :]
+        return own.flatten(1, 2).flatten(2)[:, : ctx.length], None, None, None
 
 
 def _block_bias(like: Tensor, half: int, block: int, tail: int, valid: Tensor | None, bias: Tensor | None) -> Tensor:

@@ -29,9 +29,10 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int 
         dtype = torch.get_autocast_dtype(x.device.type)
         x, weight, bias = x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
     image, filters = as_image(x), weight.unsqueeze(2)
-    if stride == groups == 1 and _taps_are_faster(x, weight):
-        fast: Tensor = _Convolution.apply(image, filters, bias)  # type: ignore[no-untyped-call]
-        return as_features(fast)
+    if groups == 1 and stride == 1 and _taps_are_faster(x, weight):
+        return as_features(_by_taps(image, filters, bias))
+    if groups > 1 and stride > 1 and _is_slow_to_differentiate(x):
+        return as_features(_strided(image, filters, bias, stride))
     # In one thread torch computes a pointwise convolution half as fast as it could, unless it is strided or dilated;
     # the dilation of a single tap changes nothing.
     dilation = 2 if kernel == 1 and x.device.type == "cpu" else 1
@@ -86,6 +87,16 @@ class Pointwise(Convolution):
         return self.convolve(x)
 
 
+def _by_taps(image: Tensor, filters: Tensor, bias: Tensor | None) -> Tensor:
+    out: Tensor = _Convolution.apply(image, filters, bias)  # type: ignore[no-untyped-call]
+    return out
+
+
+def _strided(image: Tensor, filters: Tensor, bias: Tensor | None, stride: int) -> Tensor:
+    out: Tensor = _StridedDepthwise.apply(image, filters, bias, stride)  # type: ignore[no-untyped-call]
+    return out
+
+
 class _Convolution(torch.autograd.Function):
     """A convolution of stride 1 whose weight gradient is `weight_gradient`; images `[B, C, 1, T]`."""
 
@@ -102,7 +113,7 @@ class _Convolution(torch.autograd.Function):
         image, filters = ctx.saved_tensors
         wants_image, wants_filters, _ = ctx.needs_input_grad
         rows = as_features(grad).contiguous()
-        of_image = _input_gradient(as_image(rows), image, filters) if wants_image else None
+        of_image = _backward(as_image(rows), image, filters, (True, False))[0] if wants_image else None
         of_filters = weight_gradient(as_features(image), rows, filters.shape[3]).unsqueeze(2) if wants_filters else None
         return of_image, of_filters, rows.sum((0, 1)) if ctx.with_bias else None
 
@@ -115,6 +126,8 @@ def weight_gradient(x: Tensor, grad: Tensor, kernel: int) -> Tensor:
         grad: the gradient of its output, `[B, T, C']`, contiguous.
         kernel: K, an odd number.
     """
+    if kernel == 1:
+        return _product(grad.flatten(0, 1), x.flatten(0, 1)).unsqueeze(2)
     taps = [_tap_gradient(x, grad, tap - kernel // 2) for tap in range(kernel)]
     return torch.stack(taps, dim=2)
 
@@ -149,25 +162,44 @@ def _product(grads: Tensor, rows: Tensor) -> Tensor:
     return _backward(as_image(grads[None]), as_image(rows[None]), like, (False, True))[1].flatten(1)
 
 
-def _input_gradient(grad: Tensor, image: Tensor, filters: Tensor) -> Tensor:
-    return _backward(grad, image, filters, (True, False))[0]
+class _StridedDepthwise(torch.autograd.Function):
+    """A strided depthwise convolution; its input's gradient is a convolution of stride 1 over gradients spread out."""
+
+    @staticmethod
+    def forward(ctx: Any, image: Tensor, filters: Tensor, bias: Tensor | None, stride: int) -> Tensor:
+        ctx.save_for_backward(image, filters)
+        ctx.with_bias, ctx.stride = bias is not None, stride
+        padding = (0, filters.shape[3] // 2)
+        return F.conv2d(image, filters, bias, (1, stride), padding, groups=len(filters))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
+        image, filters = ctx.saved_tensors
+        wants_image, wants_filters, *_ = ctx.needs_input_grad
+        rows = as_features(grad).contiguous()
+        of_image = of_filters = None
+        if wants_image:
+            spread = rows.new_zeros(as_features(image).shape)
+            spread[:, :: ctx.stride] = rows
+            padding = (0, filters.shape[3] // 2)
+            of_image = F.conv2d(as_image(spread), filters.flip(3), padding=padding, groups=len(filters))
+        if wants_filters:
+            # Of inputs shorter than the kernel's reach, the library (oneDNN 3.12) adds up memory that was never set.
+            short = image.shape[3] <= filters.shape[3] + ctx.stride
+            grads, inputs, weight = (x.float() if short else x for x in (as_image(rows), image, filters))
+            of_filters = _backward(grads, inputs, weight, (False, True), ctx.stride)[1].to(filters.dtype)
+        return of_image, of_filters, rows.sum((0, 1)) if ctx.with_bias else None, None
 
 
-def _backward(grad: Tensor, image: Tensor, filters: Tensor, wanted: tuple[bool, bool]) -> tuple[Tensor, Tensor]:
+def _backward(
+    grad: Tensor, image: Tensor, filters: Tensor, wanted: tuple[bool, bool], stride: int = 1
+) -> tuple[Tensor, Tensor]:
     """Gradients of input and weight, of those that are wanted, by the library."""
-    kernel = filters.shape[3]
+    kernel, groups = filters.shape[3], image.shape[1] // filters.shape[1]
+    padding, dilation = [0, kernel // 2], [1, 2 if kernel == 1 else 1]
     of_image, of_filters, _ = torch.ops.aten.convolution_backward(
-        grad,
-        image,
-        filters,
-        None,
-        [1, 1],
-        [0, kernel // 2],
-        [1, 2 if kernel == 1 else 1],
-        False,
-        [0, 0],
-        1,
-        [*wanted, False],
+        grad, image, filters, None, [1, stride], padding, dilation, False, [0, 0], groups, [*wanted, False]
     )
     return of_image, of_filters
 
@@ -177,3 +209,8 @@ def _taps_are_faster(x: Tensor, weight: Tensor) -> bool:
     if x.device.type != "cpu" or not (torch.is_grad_enabled() and weight.requires_grad):
         return False
     return x.dtype == torch.bfloat16 or (x.dtype == torch.float32 and weight.shape[2] > 1 and x.numel() >= LARGE)
+
+
+def _is_slow_to_differentiate(x: Tensor) -> bool:
+    """Whether a strided depthwise convolution is: in bf16 on CPUs, the library takes 50 times as long as it could."""
+    return x.device.type == "cpu" and x.dtype == torch.bfloat16 and torch.is_grad_enabled() and x.requires_grad
