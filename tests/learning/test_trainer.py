@@ -25,7 +25,9 @@ from untrimmed.data.inputs import InputConfig, Inputs
 from untrimmed.detection.localizer import Localizer
 from untrimmed.errors import ConfigError, FeatureError
 from untrimmed.experiment.evaluation import evaluate
+from untrimmed.learning import criterion
 from untrimmed.learning.config import OptimiserConfig, TargetConfig, TrainingConfig
+from untrimmed.learning.targets import Targets
 from untrimmed.learning.trainer import Interrupted, Trainer, draw_seed, make_fabric
 from untrimmed.model.checkpoint import load_checkpoint, save_checkpoint
 from untrimmed.model.config import ModelConfig
@@ -519,8 +521,31 @@ def test_an_accelerator_that_is_not_there() -> None:
         make_fabric(settings(accelerator=missing, devices=2))
 
 
-def test_precision() -> None:
+@pytest.mark.parametrize("precision", ["bf16", "auto"])
+def test_the_network_computes_in_the_precision_and_the_losses_in_fp32(
+    videos: TrainingVideos, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    seen: dict[str, list[torch.Tensor]] = {"fp32": [], precision: []}
+    inside: set[torch.dtype] = set()
+    assign = criterion.assign_targets
+
+    def run(name: str) -> None:
+        def watched(moments: torch.Tensor, segments: torch.Tensor, *rest: Any, **options: Any) -> Targets:
+            targets = assign(moments, segments, *rest, **options)
+            seen[name] += [segments.clone(), targets.classes, targets.offsets]
+            return targets
+
+        monkeypatch.setattr(criterion, "assign_targets", watched)
+        made = trainer(videos, settings(epochs=1, precision=name), drop_path=0.0)
+        made.model.encoder.projection.register_forward_hook(lambda _, __, out: inside.add(out.dtype))
+        made.fit()
+
+    run("fp32")
+    assert inside == {torch.float32}
+    inside.clear()
+    run(precision)
     native = computes_in_bf16(torch.device("cpu"))
-    names = {"fp32": "32-true", "bf16": "bf16-mixed", "auto": "bf16-mixed" if native else "32-true"}
-    for name, expected in names.items():
-        assert make_fabric(settings(precision=name))._precision.precision == expected
+    assert inside == {torch.bfloat16 if precision == "bf16" or (precision == "auto" and native) else torch.float32}
+    for ours, theirs in zip(seen[precision], seen["fp32"], strict=True):
+        assert ours.dtype == torch.float32
+        assert torch.equal(ours, theirs)

@@ -80,6 +80,9 @@ class TrainingConfig:
     """Stop after so many validations without a better one."""
     precision: Literal["auto", "fp32", "bf16"] = "fp32"
     """`auto` is bf16 where the processor computes in it, fp32 elsewhere."""
+    compile: bool = False
+    """Compile the network by `torch.compile`: minutes at the start for less work between the products. Where there is
+    no compiler, the network runs as it is."""
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     devices: Count = 1
     threads: Count | None = None

@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict
-from functools import partial
 from typing import Any, NoReturn, Protocol, cast
 
 import torch
@@ -25,7 +24,8 @@ from untrimmed.learning.loader import Batch, read_ahead, share_of_rank
 from untrimmed.learning.progress import Progress
 from untrimmed.learning.schedule import build_optimiser, learning_rate
 from untrimmed.learning.stopping import StopRequest
-from untrimmed.model.devices import computes_in_bf16
+from untrimmed.model.compiling import compiled
+from untrimmed.model.devices import autocast
 from untrimmed.model.network import ActionFormer
 
 
@@ -47,16 +47,15 @@ class Watcher(Protocol):
 
 
 def make_fabric(config: TrainingConfig) -> Fabric:
-    """Set up devices and precision; more than one device means as many processes.
+    """Set up devices; more than one device means as many processes.
+
+    Fabric is left in fp32: in bf16 it would round the whole batch, and with it the truth, before the network is called.
 
     Raises:
         ConfigError: if there is no such accelerator here, or not so many devices.
     """
-    build = partial(Fabric, accelerator=config.accelerator, devices=config.devices)
     try:
-        fabric = build()
-        bf16 = config.precision == "bf16" or (config.precision == "auto" and computes_in_bf16(fabric.device))
-        return build(precision="bf16-mixed" if bf16 else "32-true")
+        return Fabric(accelerator=config.accelerator, devices=config.devices)
     except (RuntimeError, ValueError, MisconfigurationException) as error:
         raise ConfigError(
             f"training.accelerator {config.accelerator!r} with training.devices {config.devices} cannot be had here: "
@@ -65,17 +64,22 @@ def make_fabric(config: TrainingConfig) -> Fabric:
 
 
 class _Losses(nn.Module):
-    """Network and criterion as the one module that fabric wraps: a batch to `[3]`, total and its two parts."""
+    """Network and criterion as the one module that fabric wraps: a batch to `[3]`, total and its two parts.
 
-    def __init__(self, model: ActionFormer, criterion: Criterion) -> None:
+    The network computes in the precision that is wanted; features, truth and losses stay in fp32.
+    """
+
+    def __init__(self, model: ActionFormer, criterion: Criterion, config: TrainingConfig) -> None:
         super().__init__()
         self.model = model
         self.criterion = criterion
+        self._precision = config.precision
+        self._network = compiled(model.forward) if config.compile else model.__call__
 
     def forward(self, batch: Batch) -> Tensor:
-        predictions = self.model(batch.features, batch.valid)
-        with torch.autocast(batch.features.device.type, enabled=False):
-            losses = self.criterion(predictions, batch.segments, batch.labels)
+        with autocast(batch.features.device, self._precision):
+            predictions = self._network(batch.features, batch.valid)
+        losses = self.criterion(predictions, batch.segments, batch.labels)
         return torch.stack([losses.total, losses.classification, losses.regression])
 
 
@@ -116,7 +120,7 @@ class Trainer:
             processes=fabric.world_size,
             total=lambda mine: cast("Tensor", fabric.all_reduce(mine, reduce_op="sum")),
         )
-        self.losses, self.optimiser = fabric.setup(_Losses(model, self.criterion), optimiser)
+        self.losses, self.optimiser = fabric.setup(_Losses(model, self.criterion, config), optimiser)
         decay = config.optimiser.ema_decay
         self.average = None if decay is None else WeightAverage(model, decay, warmup=config.optimiser.ema_warmup)
         self.progress = Progress()

@@ -67,8 +67,10 @@ class ActionFormer(nn.Module):
         batch, length, dim = features.shape
         if dim != self.config.input_dim:
             raise ValueError(f"the features have {dim} dimensions, but the model takes {self.config.input_dim}")
-        # Where nothing is padded, nothing has to be masked; a GPU would have to wait for the answer.
-        inner = None if valid is not None and valid.device.type == "cpu" and bool(valid.all()) else valid
+        # Where nothing is padded, nothing has to be masked. A GPU would have to wait for the answer, a compiler too.
+        inner = valid
+        if valid is not None and valid.device.type == "cpu" and not torch.compiler.is_compiling() and bool(valid.all()):
+            inner = None
         levels = self.neck(self.encoder(mask(features, inner), inner))
         joined = join(levels, self.config.head_kernel // 2, self.config.padding)
         strides, ranges = self.config.strides, self.config.ranges
