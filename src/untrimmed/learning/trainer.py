@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from untrimmed.data.dataset import TrainingVideos
 from untrimmed.errors import ConfigError
+from untrimmed.learning.allocation import keeping_memory
 from untrimmed.learning.config import TrainingConfig
 from untrimmed.learning.criterion import Criterion
 from untrimmed.learning.ema import WeightAverage
@@ -161,7 +162,7 @@ class Trainer:
             FeatureError: if features cannot be read; what was saved before is untouched.
             ConfigError: if an epoch ends with a loss that is not finite; so is what was saved before.
         """
-        with self._stop.listening(), warnings.catch_warnings():
+        with self._stop.listening(), keeping_memory(), warnings.catch_warnings():
             # Said of weights with a dimension of length 1, where strides differ and layouts do not.
             warnings.filterwarnings("ignore", "Grad strides do not match bucket view", UserWarning)
             while not self.finished:

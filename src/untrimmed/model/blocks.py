@@ -17,6 +17,7 @@ from untrimmed.model.layers import (
     mask,
     max_pool,
 )
+from untrimmed.model.recompute import through
 
 Level = tuple[Tensor, Tensor | None]
 """Features `[B, T, C]` and valid `[B, T]` of one level; `None` where nothing is padded."""
@@ -63,19 +64,37 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor, valid: Tensor | None) -> Tensor:
         """`[B, T, C] -> [B, ceil(T / stride), C]`."""
-        parts = [x, x, x]
         if self.convolutions:
             if self.padding == "exact":
                 x = mask(x, valid)  # once for all three
-            pairs = zip(self.convolutions, self.norms, strict=True)
-            parts = [norm(convolution(x, valid, hidden=True)) for convolution, norm in pairs]
-        query, key, value = (linear(part) for linear, part in zip(self.projections, parts, strict=True))
+            convolved = [convolution(x, valid, hidden=True) for convolution in self.convolutions]
+            parts = zip(self.norms, self.projections, convolved, strict=True)
+            query, key, value = (through(norm, linear, part) for norm, linear, part in parts)
+        else:
+            query, key, value = (linear(x) for linear in self.projections)
         keys = every(valid, self.stride)
         if self.window is None:
             out = dense_attention(query, key, value, heads=self.heads, valid=keys)
         else:
             out = local_attention(query, key, value, heads=self.heads, window=self.window, valid=keys, bias=self.bias)
         return self.dropout(self.output(out))
+
+
+class MLP(nn.Sequential):
+    """Two linear maps with a GELU in between, of every moment by itself."""
+
+    def __init__(self, width: int, hidden: int, dropout: float) -> None:
+        super().__init__(
+            Pointwise(width, hidden), nn.GELU(), nn.Dropout(dropout), Pointwise(hidden, width), nn.Dropout(dropout)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[B, T, C] -> [B, T, C]`."""
+        up, activation, dropout, down, last = self
+        x = up(x)
+        if self.training and dropout.p:
+            return last(down(dropout(activation(x))))
+        return through(activation, down, x)
 
 
 class TransformerBlock(nn.Module):
@@ -108,13 +127,7 @@ class TransformerBlock(nn.Module):
         self.attention = attention
         self.attention_branch = ResidualBranch(width, branch_scale, drop_path)
         self.mlp_norm = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(
-            Pointwise(width, width * mlp_ratio),
-            nn.GELU(),
-            nn.Dropout(dropout),
-            Pointwise(width * mlp_ratio, width),
-            nn.Dropout(dropout),
-        )
+        self.mlp = MLP(width, width * mlp_ratio, dropout)
         self.mlp_branch = ResidualBranch(width, branch_scale, drop_path)
         self.downsample = downsample
 
@@ -127,7 +140,7 @@ class TransformerBlock(nn.Module):
         if self.padding == "official":
             skip, branch = mask(skip, after), mask(branch, after)
         x = self.attention_branch(skip, branch)
-        branch = self.mlp(self.mlp_norm(x))
+        branch = through(self.mlp_norm, self.mlp, x)
         x = self.mlp_branch(x, mask(branch, after) if self.padding == "official" else branch)
         return self.downsample(x, after) if self.downsample is not None else (x, after)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -77,8 +78,8 @@ class ClassificationHead(nn.Module):
 
     def forward(self, levels: JoinedLevels) -> Tensor:
         """`[B, J, C] -> [B, N, classes]`."""
-        x = self.tower(levels.features, levels.valid, levels.gaps)
-        return self.output(x, levels.valid, hidden=True)[:, levels.moments]
+        output = partial(self.output, valid=levels.valid, hidden=True)
+        return self.tower(levels.features, levels.valid, levels.gaps, then=output)[:, levels.moments]
 
 
 class RegressionHead(nn.Module):
@@ -92,8 +93,8 @@ class RegressionHead(nn.Module):
 
     def forward(self, levels: JoinedLevels) -> Tensor:
         """`[B, J, C] -> [B, N, 2]`."""
-        x = self.tower(levels.features, levels.valid, levels.gaps)
-        distances = self.output(x, levels.valid, hidden=True)[:, levels.moments]
+        output = partial(self.output, valid=levels.valid, hidden=True)
+        distances = self.tower(levels.features, levels.valid, levels.gaps, then=output)[:, levels.moments]
         parts = zip(self.scales, distances.split(levels.lengths, dim=1), strict=True)
         return F.relu(torch.cat([scale(part) for scale, part in parts], dim=1))
 

@@ -8,6 +8,8 @@ convolution reads that constant.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Literal
 
@@ -16,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from untrimmed.model.convolution import Convolution, as_features, as_image
+from untrimmed.model.recompute import recomputed, through
 
 Padding = Literal["exact", "official"]
 
@@ -54,6 +57,10 @@ class MaskedConvolution(Convolution):
         return self.convolve(x if hidden else mask(x, valid))
 
 
+def _same(x: Tensor) -> Tensor:
+    return x
+
+
 class ConvolutionStack(nn.Module):
     """Convolutions with LayerNorm and ReLU after each: the projection, and the towers of both heads."""
 
@@ -68,19 +75,35 @@ class ConvolutionStack(nn.Module):
         )
         self.norms = nn.ModuleList(nn.LayerNorm(width) if norm else nn.Identity() for _ in range(layers))
 
-    def forward(self, x: Tensor, valid: Tensor | None, gaps: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        valid: Tensor | None,
+        gaps: Tensor | None = None,
+        *,
+        then: Callable[[Tensor], Tensor] = _same,
+    ) -> Tensor:
         """`[B, T, C] -> [B, T, width]`, both zero at the padded positions.
 
-        `gaps` are positions that are zero whatever the padding: those between levels that stand side by side.
+        Args:
+            x: features.
+            valid: where they are not padded.
+            gaps: positions that are zero whatever the padding: those between levels that stand side by side.
+            then: what the last outputs are given to, instead of being returned; they are not kept for its gradient.
         """
+        before: Callable[[Tensor], Tensor] = _same
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            x = norm(convolution(x, valid, hidden=True))
-            if valid is not None and self.padding == "exact":
-                x.masked_fill_(~valid.unsqueeze(-1), 0.0)
-            elif gaps is not None:
-                x.index_fill_(1, gaps, 0.0)
-            x = F.relu_(x)
-        return x
+            x = through(before, partial(convolution, valid=valid, hidden=True), x)
+            before = partial(recomputed, partial(self._rectified, norm, valid, gaps))
+        return through(before, then, x)
+
+    def _rectified(self, norm: nn.Module, valid: Tensor | None, gaps: Tensor | None, x: Tensor) -> Tensor:
+        x = x.clone() if isinstance(norm, nn.Identity) else norm(x)  # what follows writes into it
+        if valid is not None and self.padding == "exact":
+            x = x.masked_fill_(~valid.unsqueeze(-1), 0.0)
+        elif gaps is not None:
+            x = x.index_fill_(1, gaps, 0.0)
+        return F.relu_(x)
 
 
 class Scale(nn.Module):
