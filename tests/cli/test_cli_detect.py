@@ -76,6 +76,17 @@ def test_a_folder(made: Path) -> None:
         assert best["start"] == pytest.approx(expected.start, abs=1e-3)
 
 
+def test_with_little_memory_the_same_is_found(made: Path) -> None:
+    words = ["detect", made / "model", made / "data" / "features" / "test0.npy", "--min-score", "0", "--json"]
+    expected, found = (run(*words, *more).json["test0"] for more in ([], ["--max-memory", "0.5 GB"]))
+    assert [one["label"] for one in found] == [one["label"] for one in expected]
+    np.testing.assert_allclose([one["start"] for one in found], [one["start"] for one in expected], atol=1e-3)
+    message = refused(*words, "--max-memory", "1MB", code=2)
+    assert message.startswith("max_memory is 1,000,000 bytes, but this model needs ")
+    message = refused(*words, "--max-memory", "little", code=2)
+    assert message.startswith("--max-memory is 'little', but has to be a size such as 1.5GB, ")
+
+
 def test_some_of_a_folder(made: Path) -> None:
     words = ["--json", "--min-score", "0.1"]
     outcome = run("detect", made / "model", made / "data" / "features", "test1", "train0", "test1", *words)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import h5py
 import numpy as np
@@ -22,8 +23,10 @@ from untrimmed.data.features import (
     ConcatenatedFeatures,
     FeatureDescription,
     as_features,
+    check_features,
     open_features,
     read_feature_file,
+    view_feature_file,
 )
 from untrimmed.errors import ConfigError, FeatureError, MissingExtraError
 
@@ -264,6 +267,34 @@ def test_a_file_by_itself(
     assert ".csv is no format of features" in problem(lambda: read_feature_file(tmp_path / "a.csv"))
 
 
+@several
+def test_a_view_is_what_the_file_holds(
+    tmp_path: Path, array: np.ndarray, suffix: str, write: Callable[[Path, Arrays], None]
+) -> None:
+    half, broken = array.astype(np.float16), array.copy()
+    broken[4, 1] = np.inf
+    path = tmp_path / f"all{suffix}"
+    write(path, {"a": half, "b": broken})
+    for stored in (open_features(path).view("a"), view_feature_file(path, key="a")):
+        assert stored.dtype in (np.float16, np.float32)
+        np.testing.assert_array_equal(stored, half)
+    for view in (lambda: open_features(path).view("b"), lambda: view_feature_file(path, key="b")):
+        assert "1 of 120 values are NaN or infinite, in 1 rows, the first of which is row 4" in problem(view)
+    assert "video 'b'" in problem(lambda: open_features(path).view("b"))
+
+
+def test_a_view_of_a_npy_file_is_memory_mapped(folder: Path, array: np.ndarray) -> None:
+    np.save(folder / "a.npy", array.astype(np.float16))
+    for stored in (open_features(folder).view("a"), view_feature_file(folder / "a.npy")):
+        assert isinstance(stored, np.memmap)
+        assert (stored.dtype, stored.shape) == (np.float16, (20, 6))
+
+
+def test_a_view_of_several_streams_joins_them(folder: Path, array: np.ndarray) -> None:
+    joined = ConcatenatedFeatures([open_features(folder), open_features(folder)])
+    np.testing.assert_array_equal(joined.view("a"), np.concatenate([array, array], axis=1))
+
+
 def test_a_long_npy_header(tmp_path: Path, array: np.ndarray) -> None:
     with (tmp_path / "a.npy").open("wb") as file:
         np.lib.format.write_array(file, array, version=(2, 0))
@@ -296,6 +327,7 @@ def test_arrays_that_are_not_features(tmp_path: Path, array: np.ndarray, expecte
     assert expected in message
     assert f"a{suffix}: video 'a'" in message
     assert expected in problem(lambda: as_features(array))
+    assert expected in problem(lambda: check_features(array))
 
 
 def test_not_finite(folder: Path, array: np.ndarray) -> None:
@@ -310,7 +342,29 @@ def test_not_finite(folder: Path, array: np.ndarray) -> None:
 
 
 def test_too_large_for_float32() -> None:
-    assert "1 of 2 values are NaN or infinite" in problem(lambda: as_features(np.array([[1.0, 1e300]])))
+    array = np.array([[1.0, 1e300]])
+    for check in (as_features, check_features):
+        assert "1 of 2 values are NaN or infinite" in problem(lambda check=check: check(array))
+
+
+@given(
+    bad=st.sets(st.integers(0, 99)), block=st.integers(1, 100), dtype=st.sampled_from(["f2", "f4", "f8", ">f4", "i8"])
+)
+def test_what_is_not_finite_is_counted_over_all_blocks(bad: set[int], block: int, dtype: str) -> None:
+    array = np.arange(100.0).reshape(25, 4)
+    if dtype != "i8":
+        array.flat[list(bad)] = np.nan
+    wrong = ~np.isfinite(array)
+    array = array.astype(dtype)
+    with patch("untrimmed.data.features.validation.BLOCK", block):
+        for check in (as_features, check_features):
+            if not wrong.any():
+                check(array)
+                continue
+            message = problem(lambda check=check: check(array))
+            rows = np.flatnonzero(wrong.any(axis=1))
+            assert f"{wrong.sum()} of 100 values are NaN or infinite, in {len(rows)} rows, the first" in message
+            assert f"is row {rows[0]}. " in message
 
 
 # Damage

@@ -153,6 +153,15 @@ def test_windows_of_signals(samples: int, stride: int, window: int, channels: tu
     assert config.clips(samples) == TimeGrid(stride, window, 50).clips(samples)
 
 
+def test_a_range_of_clips_shares_memory_or_is_converted_alone() -> None:
+    array = numbers(9, 2)
+    assert np.shares_memory(InputConfig(downsample=2).features(array, "x", 1, 3), array[2:5])
+    half = InputConfig(downsample=2).features(array.astype(np.float16), "x", 1, 3)
+    assert half.dtype == np.float32
+    assert half.base is not None
+    assert len(half.base) == 3  # the rows 2 to 4, and not all
+
+
 def test_a_channel_that_is_not_there() -> None:
     config = InputConfig(kind="signals", stride=5, window=5, channels=(0, 6))
     with pytest.raises(FeatureError, match=r"x: the signals are \[20, 6\], so channels 0 to 5, but .* asks for 6"):
@@ -190,6 +199,8 @@ def test_a_range_of_clips(
             both.features(VIDEO, start, stop)
     else:
         np.testing.assert_array_equal(both.features(VIDEO, start, stop), every[start:stop])
+        last = len(every) if stop is None else min(stop, len(every))
+        np.testing.assert_array_equal(config.features(numbers(23, 3), "a", start, last), every[start:last])
 
 
 def test_reading(tmp_path: Path) -> None:

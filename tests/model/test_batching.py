@@ -50,3 +50,11 @@ def test_rounded_lengths_are_few_and_little_longer() -> None:
 def test_type_of_the_features_is_kept() -> None:
     batch, valid = pad([torch.zeros(3, 2, dtype=torch.float64)], EXACT)
     assert (batch.dtype, valid.dtype) == (torch.float64, torch.bool)
+
+
+def test_a_single_video_without_padding_is_not_copied() -> None:
+    (features,) = random_features([50])
+    for config in (EXACT, OFFICIAL):
+        batch, valid = pad([features], config)
+        assert batch.data_ptr() == features.data_ptr()
+        assert bool(valid.all())

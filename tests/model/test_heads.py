@@ -108,3 +108,19 @@ def test_norm_of_both_heads_is_a_switch(norm: bool) -> None:
         assert [isinstance(n, nn.LayerNorm) for n in head.tower.norms] == [norm, norm]
         assert (head.tower.convolutions[0].bias is None) == norm
         assert head.output.bias is not None
+
+
+def test_outputs_are_computed_in_fp32_also_where_the_towers_are_not() -> None:
+    classification, regression = _heads()
+    levels = _joined()
+    for head in (classification, regression):
+        inside: list[torch.Tensor] = []
+        head.tower.convolutions[0].register_forward_hook(lambda *args, seen=inside: seen.append(args[2]))
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            out = head(levels)
+        assert inside[0].dtype == torch.bfloat16
+        assert out.dtype == torch.float32
+        assert not torch.equal(out, out.bfloat16().float())
+        out.sum().backward()
+        assert head.output.weight.grad is not None
+        assert head.output.weight.grad.dtype == torch.float32

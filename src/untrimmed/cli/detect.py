@@ -14,6 +14,7 @@ from untrimmed.cli.console import show_json, show_table, warn
 from untrimmed.cli.detect_features import FeatureRecordings, are_features
 from untrimmed.cli.detect_outputs import Outputs, TrackFormat, planned
 from untrimmed.cli.detect_videos import Videos
+from untrimmed.cli.sizes import byte_count
 from untrimmed.data.annotations import Annotations
 from untrimmed.data.detections import Detections
 from untrimmed.data.formats.activitynet import read_annotations
@@ -45,6 +46,7 @@ def detect(
     key: str | None = None,
     device: str = "auto",
     precision: Literal["auto", "fp32", "bf16"] = "fp32",
+    max_memory: str | None = None,
     json: bool = False,
 ) -> None:
     """Detect actions in videos, or in recordings of which there are features.
@@ -95,6 +97,9 @@ def detect(
         Where the model runs: auto, cpu, cuda or mps.
     precision
         Precision that the model computes in. The extractor's is bf16 where the processor computes in it.
+    max_memory
+        Memory that the model may take for its weights and what it computes, such as 500MB or 1.5GB: for very long
+        recordings, which it then looks at in parts. Features and the program itself are not counted.
     json
         Print as JSON.
     """
@@ -108,7 +113,8 @@ def detect(
         _refuse({"annotations": annotations, "key": key}, "features", f"{path} is looked at as video")
     if font is not None and render is None:
         raise ConfigError("--font has an effect with --render only: leave it out")
-    localizer = Localizer.load(model, device=device, precision=precision)
+    memory = None if max_memory is None else byte_count(max_memory, "--max-memory")
+    localizer = Localizer.load(model, device=device, precision=precision, max_memory=memory)
     known = None if annotations is None else read_annotations(annotations)
     recordings: FeatureRecordings | Videos
     if features:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from untrimmed.cli.console import with_progress
@@ -16,7 +16,7 @@ from untrimmed.data.features import (
     checked_dimension,
     holds_one_array,
     open_features,
-    read_feature_file,
+    view_feature_file,
 )
 from untrimmed.data.features.formats import FORMATS
 from untrimmed.data.inputs import Inputs
@@ -57,7 +57,7 @@ class FeatureRecordings:
             _refuse_other(FeatureDescription.of_folder(path.parent), localizer, f"{path.parent}: features.json")
             video = _known([path.stem], known).get(path.stem)
             self.names = [path.stem]
-            self._recordings = iter([_recording(path.stem, read_feature_file(path, key=key), str(path), video)])
+            self._recordings = iter([_recording(path.stem, view_feature_file(path, key=key), str(path), video)])
             return
         inputs = Inputs(open_features(path, key=key), localizer.inputs)
         store = inputs.store
@@ -70,7 +70,7 @@ class FeatureRecordings:
             shape = inputs.config.clips(rows, source), inputs.config.dimension(columns)
             checked_dimension(shape, localizer.model.config.input_dim, source)
         self._recordings = (
-            _recording(name, store.read(name), f"{path}: {name!r}", videos.get(name)) for name in self.names
+            _recording(name, store.view(name), f"{path}: {name!r}", videos.get(name)) for name in self.names
         )
 
     def detections(self) -> Iterator[Detections]:
@@ -107,7 +107,7 @@ def _known(names: Sequence[str], annotations: Annotations | None) -> dict[str, V
     return known
 
 
-def _recording(name: str, array: NDArray[np.float32], source: str, video: Video | None) -> Recording:
+def _recording(name: str, array: NDArray[Any], source: str, video: Video | None) -> Recording:
     if video is None:
         return Recording(array, id=name, source=source)
     return Recording(array, id=name, duration=video.duration, rate=video.rate, source=source)

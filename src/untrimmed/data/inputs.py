@@ -104,18 +104,27 @@ class InputConfig:
         _, window = self._samples()
         return window * (columns if self.channels is None else len(self.channels))
 
-    def features(self, array: NDArray[Any], name: str = "the array") -> NDArray[np.float32]:
+    def features(
+        self, array: NDArray[Any], name: str = "the array", start: int = 0, stop: int | None = None
+    ) -> NDArray[np.float32]:
         """Make features `[T, D]` of an array `[S, D]` of features or `[S, channels]` of samples.
 
         A window of signals becomes one row, channel after channel: all samples of the first, then of the second.
+        With `start` and `stop` it is these clips alone, and no other row is looked at, unless features are resampled.
 
         Raises:
             FeatureError: if a signal is shorter than a window or lacks a channel; the message names `name`.
         """
         if self.kind == "signals":
-            return self._windows(array, name)
-        every = array[:: self.downsample].astype(np.float32, copy=False)
-        return every if self.resample is None else _interpolated(every, self.resample)
+            self._check_signals(array.shape, name)
+        clips = self.clips(len(array), name)
+        stop = clips if stop is None else stop
+        if self.resample is not None:
+            every = array[:: self.downsample].astype(np.float32, copy=False)
+            return _interpolated(every, self.resample)[start:stop]
+        first, last = self.rows(start, stop)
+        rows: NDArray[np.float32] = array[first:last].astype(np.float32, copy=False)
+        return self._windows(rows, stop - start) if self.kind == "signals" else rows[:: self.downsample]
 
     def grid(self, rate: float | None, rows: int, name: str = "the video") -> TimeGrid:
         """Return where the clips lie in time, for an array with so many rows on disk.
@@ -153,21 +162,30 @@ class InputConfig:
         assert self.window is not None
         return int(self.stride), int(self.window)
 
-    def _windows(self, array: NDArray[Any], name: str) -> NDArray[np.float32]:
+    def _check_signals(self, shape: tuple[int, ...], name: str) -> None:
+        """Make sure that signals `[S, channels]` have all channels that are used.
+
+        Raises:
+            FeatureError: if they lack one, or it is not known what to divide each by.
+        """
+        columns = shape[1]
+        if self.channels is not None:
+            if max(self.channels) >= columns:
+                raise FeatureError(
+                    f"{name}: the signals are {list(shape)}, so channels 0 to {columns - 1}, but inputs.channels asks "
+                    f"for {max(self.channels)}. Correct it, or transpose signals stored as [C, S]"
+                )
+            columns = len(self.channels)
+        if self.scale is not None and len(self.scale) != columns:
+            found = f"{columns} channels, but inputs.scale has {len(self.scale)} numbers"
+            raise FeatureError(f"{name}: the signals have {found}. Name one for each channel that is used")
+
+    def _windows(self, array: NDArray[Any], clips: int) -> NDArray[np.float32]:
         """Cut signals `[S, channels]`, scaled, into flattened windows `[T, channels * window]`."""
         if self.channels is not None:
-            if max(self.channels) >= array.shape[1]:
-                raise FeatureError(
-                    f"{name}: the signals are {list(array.shape)}, so channels 0 to {array.shape[1] - 1}, but "
-                    f"inputs.channels asks for {max(self.channels)}. Correct it, or transpose signals stored as [C, S]"
-                )
             array = array[:, self.channels]
         if self.scale is not None:
-            if len(self.scale) != array.shape[1]:
-                found = f"{array.shape[1]} channels, but inputs.scale has {len(self.scale)} numbers"
-                raise FeatureError(f"{name}: the signals have {found}. Name one for each channel that is used")
             array = array / np.array(self.scale, dtype=np.float32)
-        clips = self.clips(len(array), name)
         stride, window = self._samples()
         windows = np.lib.stride_tricks.sliding_window_view(array, window, axis=0)[::stride]  # [T, channels, window]
         return windows.reshape(clips, -1).astype(np.float32, copy=False)

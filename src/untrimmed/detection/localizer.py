@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from untrimmed import segments as geometry
 from untrimmed.data.detections import Detections
-from untrimmed.data.features import as_features, checked_dimension, read_feature_file
+from untrimmed.data.features import check_features, checked_dimension, view_feature_file
 from untrimmed.data.features.formats import FORMATS
 from untrimmed.data.inputs import InputConfig
 from untrimmed.detection.backbone import inputs_of, open_backbone
@@ -31,7 +32,9 @@ from untrimmed.detection.suppression import Candidates, suppress
 from untrimmed.detection.voting import vote
 from untrimmed.errors import FeatureError
 from untrimmed.model.batching import pad
+from untrimmed.model.chunks import predict_in_chunks, usual_chunk
 from untrimmed.model.devices import Precision, autocast, dtype_of, pick_device
+from untrimmed.model.memory import clips_within
 from untrimmed.model.moments import level_lengths
 from untrimmed.model.network import ActionFormer, Predictions
 from untrimmed.model.packed import Packed
@@ -81,10 +84,19 @@ class LevelScores:
 
 @dataclass(frozen=True, eq=False)
 class _Prepared:
+    """A recording that was looked through. Its features are made of the array when they are needed, part by part."""
+
     id: str
-    features: NDArray[np.float32]
+    clips: int
     grid: TimeGrid
     duration: float
+    array: NDArray[Any]
+    inputs: InputConfig
+
+    def features(self, start: int = 0, stop: int | None = None) -> Tensor:
+        """Features of the clips `start` to `stop`, `[T, D]`; a view of the array where nothing has to be made."""
+        features = self.inputs.features(self.array, self.id, start, stop)
+        return torch.from_numpy(np.require(features, requirements=["C", "W"]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +115,13 @@ class Localizer:
         extractor: name and fingerprint of what made the features, where known.
         precision: `bf16` computes in it; `auto` does where the processor does so natively.
         own_extractor: makes features of videos, instead of the one that `extractor` names (see `with_extractor`).
+        max_memory: bytes that the model may take: its weights, the features that it is given at a time, and what it
+            computes of them. Longer recordings are given to it in overlapping parts, which takes more time and finds
+            the same. Not counted are features that the caller holds, and what is predicted of a recording. Left out,
+            it is not limited, but a model that can look at recordings in parts does so with those of hours.
+
+    Raises:
+        ConfigError: if the model needs more than `max_memory`, or needs to see a recording as a whole.
     """
 
     model: ActionFormer
@@ -112,24 +131,45 @@ class Localizer:
     extractor: ExtractorReference | None = None
     precision: Precision = "fp32"
     own_extractor: Extractor | None = None
+    max_memory: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_memory is not None:
+            clips_within(self.max_memory, self.model)  # before an hour of work, not after it
 
     @classmethod
-    def load(cls, folder: str | Path, *, device: str = "auto", precision: Precision = "fp32") -> Localizer:
+    def load(
+        cls,
+        folder: str | Path,
+        *,
+        device: str = "auto",
+        precision: Precision = "fp32",
+        max_memory: int | None = None,
+    ) -> Localizer:
         """Load a model folder: `config.yaml` and `model.safetensors`.
 
         Args:
             folder: of a finished or running training, or what `save` wrote.
             device: `auto` is the first of cuda, mps and cpu that is there.
             precision: see the class.
+            max_memory: see the class.
 
         Raises:
-            ConfigError: if there is no such device here.
+            ConfigError: if there is no such device here, or the model cannot do with so little memory.
             ModelError: if the folder is not a model folder, or its files are damaged or do not fit each other.
         """
         place = pick_device(device)
         config, model = read_model_folder(Path(folder))
         model.to(place)
-        return cls(model, config.labels, config.inputs, config.detection, config.extractor, precision)
+        return cls(
+            model,
+            config.labels,
+            config.inputs,
+            config.detection,
+            config.extractor,
+            precision,
+            max_memory=max_memory,
+        )
 
     @property
     def config(self) -> LocalizerConfig:
@@ -217,7 +257,8 @@ class Localizer:
     ) -> Iterator[Detections]:
         """Detect actions in many recordings, in their order; reads only a few batches ahead, videos one by one.
 
-        Recordings of similar length share a batch, and what is found does not depend on that.
+        Recordings of similar length share a batch, and what is found does not depend on that. Arrays are not copied:
+        leave them as they are until the detections in them are out.
 
         Raises:
             UntrimmedError: as `detect`, when its turn has come.
@@ -226,7 +267,7 @@ class Localizer:
             prepared = (self._prepare(self._as_recording(recording)) for recording in group)
             while ahead := list(islice(prepared, 1 if videos else batch_size * LOOK_AHEAD)):
                 found: dict[int, Detections] = {}
-                for batch in self._batches([len(video.features) for video in ahead], batch_size):
+                for batch in self._batches([video.clips for video in ahead], batch_size):
                     found.update(zip(batch, self._detect_batch([ahead[i] for i in batch]), strict=True))
                 yield from (found[i] for i in range(len(ahead)))
 
@@ -254,14 +295,22 @@ class Localizer:
         )
 
     def _batches(self, lengths: list[int], batch_size: int) -> Iterator[list[int]]:
-        """Group videos of similar length; those that a model with official padding pads differently stay apart."""
-        config = self.model.config
+        """Group videos of similar length; those that a model with official padding pads differently stay apart.
+
+        A batch has no more clips than the model may be given at a time, or is a single video.
+        """
+        config, most = self.model.config, self._clips_at_once
         by_length = sorted(range(len(lengths)), key=lengths.__getitem__)
         exact = config.padding == "exact"
         for _, group in groupby(by_length, key=lambda i: exact or config.padded_length(lengths[i])):
-            rest = iter(group)
-            while batch := list(islice(rest, batch_size)):
-                yield batch
+            batch: list[int] = []
+            for i in group:
+                together = (len(batch) + 1) * lengths[i]
+                if batch and (len(batch) == batch_size or (most is not None and together > most)):
+                    yield batch
+                    batch = []
+                batch.append(i)
+            yield batch
 
     def _as_recording(self, recording: Recording | NDArray[Any] | str | Path) -> Recording:
         if isinstance(recording, Recording):
@@ -270,7 +319,7 @@ class Localizer:
             return Recording(np.asarray(recording))
         path = Path(recording)
         if not _is_video(path):
-            return Recording(read_feature_file(path), id=path.stem, source=str(path))
+            return Recording(view_feature_file(path), id=path.stem, source=str(path))
         from untrimmed.video.extraction.videos import extract_features  # noqa: PLC0415  features need no decoder
 
         extractor = self.video_extractor
@@ -282,28 +331,56 @@ class Localizer:
         name = recording.source or recording.id or "recording"
         if recording.duration is not None and not 0 < recording.duration < float("inf"):
             raise FeatureError(f"{name}: its duration is {recording.duration}, but has to be a positive number")
-        array = self.inputs.features(as_features(recording.array, name), name)
-        checked_dimension((len(array), array.shape[1]), self.model.config.input_dim, name)
-        grid = self.inputs.grid(recording.rate, len(recording.array), name)
-        duration = grid.end(len(array)) if recording.duration is None else recording.duration
-        return _Prepared(recording.id, array, grid, duration)
+        array, inputs = np.asarray(recording.array), self.inputs
+        check_features(array, name)
+        rows = len(array)
+        if inputs.resample is not None:  # every clip is made of rows of the whole
+            array, inputs = inputs.features(array, name), InputConfig()
+        dimension = inputs.features(array, name, 0, 1).shape[1]
+        clips = inputs.clips(len(array), name)
+        checked_dimension((clips, dimension), self.model.config.input_dim, name)
+        grid = self.inputs.grid(recording.rate, rows, name)
+        duration = grid.end(clips) if recording.duration is None else recording.duration
+        return _Prepared(recording.id, clips, grid, duration, array, inputs)
 
     @property
     def _device(self) -> torch.device:
         return next(self.model.parameters()).device
 
     @cached_property
-    def _network(self) -> Packed:
+    def _packed(self) -> Packed:
         return Packed(self.model, dtype_of(self.precision, self._device))
+
+    @property
+    def _network(self) -> ActionFormer:
+        """The model as it computes fastest; where memory is limited, without its weights a second time."""
+        return self._packed.current() if self.max_memory is None else self.model
+
+    @cached_property
+    def _clips_at_once(self) -> int | None:
+        """Most clips that the model is given at a time; `None` is any number."""
+        if self.max_memory is None:
+            return usual_chunk(self.model.config)
+        return clips_within(self.max_memory, self.model)
 
     @torch.inference_mode()
     def _predict(self, batch: list[_Prepared]) -> tuple[Predictions, list[int]]:
         """Run the model on a batch; also returns how many moments each level has."""
-        device = self._device
-        features, valid = pad([torch.from_numpy(p.features) for p in batch], self.model.config)
+        device, config, most = self._device, self.model.config, self._clips_at_once
+        video = batch[0]
+        if most is not None and video.clips > most:  # alone in its batch
+            with autocast(device, self.precision):
+                predictions = predict_in_chunks(
+                    self._network,
+                    lambda start, stop: video.features(start, stop)[None],
+                    video.clips,
+                    clips=most,
+                )
+            return predictions, level_lengths(video.clips, config.strides)
+        features, valid = pad([video.features() for video in batch], config)
         with autocast(device, self.precision):
-            predictions = self._network.current()(features.to(device), valid.to(device))
-        return predictions, level_lengths(features.shape[1], self.model.config.strides)
+            predictions = self._network(features.to(device), valid.to(device))
+        return predictions, level_lengths(features.shape[1], config.strides)
 
     @torch.inference_mode()
     def _detect_batch(self, batch: list[_Prepared]) -> list[Detections]:

@@ -14,13 +14,18 @@ def pad(features: list[Tensor], config: ModelConfig, *, rounded: bool = False) -
     T is the longest one's length, or the length that the official code would pad it to if the model wants that. With
     `rounded`, T is rounded up by at most a sixteenth, so that there are few different ones: libraries prepare their
     kernels anew for every shape, which at a new one takes about half as long again as a training step.
+
+    A single video that needs no padding is not copied.
     """
     lengths = torch.tensor([len(x) for x in features])
     longest = config.padded_length(int(lengths.max()))
     if rounded and config.padding == "exact":
         step = 1 << max(longest.bit_length() - 5, 0)
         longest = -(-longest // step) * step
+    valid = torch.arange(longest) < lengths[:, None]
+    if len(features) == 1 and len(features[0]) == longest:
+        return features[0].unsqueeze(0), valid
     batch = features[0].new_zeros(len(features), longest, features[0].shape[1])
     for row, x in zip(batch, features, strict=True):
         row[: len(x)] = x
-    return batch, torch.arange(longest) < lengths[:, None]
+    return batch, valid

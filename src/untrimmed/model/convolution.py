@@ -53,17 +53,27 @@ def as_features(image: Tensor) -> Tensor:
 class Convolution(nn.Module):
     """Weight and bias of a convolution over time, and how it is computed: `[B, T, C] -> [B, ceil(T / stride), C']`.
 
-    `depthwise` convolves each channel by itself. Biases start at zero, weights as torch's convolutions do. Where
-    `packed` is set, it computes instead (see `untrimmed.model.packed`).
+    `depthwise` convolves each channel by itself; `full_precision` computes in the precision of the weights also where
+    autocast is on. Biases start at zero, weights as torch's convolutions do. Where `packed` is set, it computes instead
+    (see `untrimmed.model.packed`).
     """
 
     packed: Callable[[Tensor], Tensor] | None = None
 
     def __init__(
-        self, in_width: int, out_width: int, kernel: int, *, stride: int = 1, depthwise: bool = False, bias: bool = True
+        self,
+        in_width: int,
+        out_width: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        depthwise: bool = False,
+        bias: bool = True,
+        full_precision: bool = False,
     ) -> None:
         super().__init__()
         self.stride = stride
+        self.full_precision = full_precision
         self.depthwise = depthwise
         self.weight = nn.Parameter(torch.empty(out_width, 1 if depthwise else in_width, kernel))
         self.bias = nn.Parameter(torch.zeros(out_width)) if bias else None
@@ -73,6 +83,9 @@ class Convolution(nn.Module):
         """Apply it to `x` as it is."""
         if self.packed is not None:
             return self.packed(x)
+        if self.full_precision:
+            with torch.autocast(x.device.type, enabled=False):
+                return convolve(x.to(self.weight.dtype), self.weight, self.bias, self.stride)
         return convolve(x, self.weight, self.bias, self.stride)
 
 

@@ -117,7 +117,8 @@ def build_heads(config: ModelConfig) -> tuple[ClassificationHead, RegressionHead
 
     def output(channels: int) -> MaskedConvolution:
         in_width = head_width if config.head_layers > 1 else width
-        return MaskedConvolution(in_width, channels, config.head_kernel, padding=config.padding)
+        # In bf16, scores would tie and boundaries be rounded to 8 bits.
+        return MaskedConvolution(in_width, channels, config.head_kernel, full_precision=True, padding=config.padding)
 
     classification = ClassificationHead(tower(), output(config.num_classes), config.prior, config.empty_classes)
     return classification, RegressionHead(tower(), output(2), config.levels)

@@ -45,9 +45,18 @@ class MaskedConvolution(Convolution):
         stride: int = 1,
         depthwise: bool = False,
         bias: bool = True,
+        full_precision: bool = False,
         padding: Padding = "exact",
     ) -> None:
-        super().__init__(in_width, out_width, kernel, stride=stride, depthwise=depthwise, bias=bias)
+        super().__init__(
+            in_width,
+            out_width,
+            kernel,
+            stride=stride,
+            depthwise=depthwise,
+            bias=bias,
+            full_precision=full_precision,
+        )
         self.padding = padding
 
     def forward(self, x: Tensor, valid: Tensor | None, *, hidden: bool = False) -> Tensor:

@@ -65,7 +65,8 @@ def pack(model: AnyModule, dtype: torch.dtype) -> AnyModule:
             _fuse_activations(module, dtype)
     for module in packed.modules():
         if isinstance(module, Convolution) and module.packed is None and not module.depthwise:
-            module.packed = PackedKernel(module.weight, module.bias, module.stride, dtype)
+            own = torch.float32 if module.full_precision else dtype
+            module.packed = PackedKernel(module.weight, module.bias, module.stride, own)
     return packed
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from untrimmed.data.features.archive import ArchiveFeatures
 from untrimmed.data.features.folder import FolderFeatures
 from untrimmed.data.features.formats import FORMATS, open_array_file
 from untrimmed.data.features.store import FeatureStore
-from untrimmed.data.features.validation import as_features, checked_shape
+from untrimmed.data.features.validation import as_features, check_features, checked_shape
 from untrimmed.errors import FeatureError
 
 
@@ -46,7 +47,20 @@ def open_features(path: Path, *, prefix: str = "", key: str | None = None) -> Fe
 
 
 def read_feature_file(path: Path, *, key: str | None = None) -> NDArray[np.float32]:
-    """Read the features of one video, `[T, D]`, from a file by itself.
+    """Read the features of one video, `[T, D]`, from a file by itself; a new, writable array.
+
+    Args:
+        path: as `view_feature_file` takes it.
+        key: which array to take if it holds several.
+
+    Raises:
+        FeatureError: as from `view_feature_file`.
+    """
+    return as_features(view_feature_file(path, key=key), str(path))
+
+
+def view_feature_file(path: Path, *, key: str | None = None) -> NDArray[Any]:
+    """Return the features of one video, `[T, D]`, as a file by itself holds them; a `.npy` file is memory-mapped.
 
     Args:
         path: a `.npy`, `.npz`, `.h5`, `.hdf5`, `.pt` or `.safetensors` file.
@@ -63,7 +77,7 @@ def read_feature_file(path: Path, *, key: str | None = None) -> NDArray[np.float
     with open_array_file(path) as file:
         array = file.sole_array(key)
         length, _ = checked_shape(file.shape(array), str(path))
-        return as_features(file.rows(array, 0, length), str(path), 0)
+        return check_features(file.rows(array, 0, length), str(path))
 
 
 def holds_one_array(path: Path) -> bool:

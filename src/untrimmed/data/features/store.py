@@ -6,13 +6,14 @@ import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from untrimmed.data.features.array_file import ArrayFile
 from untrimmed.data.features.description import FeatureDescription
-from untrimmed.data.features.validation import as_features, checked_shape, row_range
+from untrimmed.data.features.validation import as_features, check_features, checked_shape, row_range
 from untrimmed.errors import FeatureError
 
 
@@ -59,6 +60,16 @@ class FeatureStore(ABC):
                 pickled; if the array is not two-dimensional; if a value that is read is not a finite number.
         """
 
+    def view(self, video_id: str) -> NDArray[Any]:
+        """Return the features of a video, `[T, D]` of any numbers, without a copy where the format allows.
+
+        For very long videos: what comes of a `.npy` file is memory-mapped.
+
+        Raises:
+            FeatureError: as from `read`.
+        """
+        return self.read(video_id)
+
     def length(self, video_id: str) -> int:
         """Return T of a video (see `shape`)."""
         return self.shape(video_id)[0]
@@ -93,6 +104,13 @@ class FileStore(FeatureStore):
             length, _ = checked_shape(file.shape(array), place)
             first, last = row_range(start, stop, length, place)
             return as_features(file.rows(array, first, last), place, first)
+
+    def view(self, video_id: str) -> NDArray[Any]:
+        """Return the features of a video as its file holds them."""
+        with self._array(video_id) as (file, array):
+            place = _place(file, video_id)
+            length, _ = checked_shape(file.shape(array), place)
+            return check_features(file.rows(array, 0, length), place)
 
 
 def _place(file: ArrayFile, video_id: str) -> str:

@@ -12,6 +12,9 @@ from untrimmed.errors import FeatureError
 NUMBERS = "fiub"
 """Kinds of numpy types that can be features: floats, whole numbers and truth values."""
 
+BLOCK = 2**18
+"""Numbers of which it is looked at a time whether they are finite: few enough to stay in a processor's cache."""
+
 
 def checked_shape(shape: tuple[int, ...], place: str) -> tuple[int, int]:
     """Return the shape of features, `(T, D)`.
@@ -68,17 +71,43 @@ def as_features(array: NDArray[Any], place: str = "features", first_row: int = 0
     Raises:
         FeatureError: if the array is not two-dimensional, is empty, or holds anything but finite numbers.
     """
+    _check_kind(array, place)
+    with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, and is reported as such
+        features = np.array(array, dtype=np.float32, order="C", subok=False)
+    _check_finite(features, place, first_row)
+    return features
+
+
+def check_features(array: NDArray[Any], place: str = "features") -> NDArray[Any]:
+    """Return an array as it is, if it can be features; there is no copy of it. `place` is named in messages.
+
+    Raises:
+        FeatureError: if `as_features` would refuse it.
+    """
+    _check_kind(array, place)
+    _check_finite(array, place)
+    return array
+
+
+def _check_kind(array: NDArray[Any], place: str) -> None:
+    """Refuse what is not an array `[T, D]` of numbers."""
     checked_shape(array.shape, place)
     if array.dtype.kind not in NUMBERS:
         raise FeatureError(f"{place}: the array holds {array.dtype}, but features are numbers, float32 or float16")
-    with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, and is reported as such
-        features = np.array(array, dtype=np.float32, order="C", subok=False)
-    finite = np.isfinite(features)
-    if not finite.all():
-        bad_rows = ~finite.all(axis=1)
+
+
+def _check_finite(array: NDArray[Any], place: str, first_row: int = 0) -> None:
+    """Refuse numbers that are not finite as float32. A block of rows is looked at at a time, which needs no memory."""
+    rows = max(1, BLOCK // array.shape[1])
+    values, bad_rows = 0, list[int]()
+    for start in range(0, len(array), rows):
+        with np.errstate(over="ignore"):
+            finite = np.isfinite(array[start : start + rows].astype(np.float32, copy=False))
+        if not finite.all():
+            values += finite.size - int(np.count_nonzero(finite))
+            bad_rows += (start + np.flatnonzero(~finite.all(axis=1))).tolist()
+    if values:
         raise FeatureError(
-            f"{place}: {features.size - np.count_nonzero(finite)} of {features.size} values are NaN or infinite, in "
-            f"{np.count_nonzero(bad_rows)} rows, the first of which is row {first_row + int(bad_rows.argmax())}. "
-            "Extract the features of this video again"
+            f"{place}: {values} of {array.size} values are NaN or infinite, in {len(bad_rows)} rows, the first of "
+            f"which is row {first_row + bad_rows[0]}. Extract the features of this video again"
         )
-    return features
