@@ -1,0 +1,1 @@
+"""The tables of `make bench`, a module for each section; `benchmarks/speed.py` runs them."""
