@@ -15,7 +15,8 @@ from untrimmed import official
 from untrimmed.data.detections import Detections
 from untrimmed.data.inputs import InputConfig
 from untrimmed.detection.config import DetectionConfig
-from untrimmed.detection.localizer import Localizer, Recording
+from untrimmed.detection.localizer import Localizer
+from untrimmed.detection.recording import Recording
 from untrimmed.errors import ConfigError, ModelError
 
 # Detections

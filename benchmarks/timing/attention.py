@@ -13,7 +13,8 @@ from torch import Tensor
 from timing.measuring import Table, in_turn, milliseconds, percent, precisions, ratio, seconds
 from timing.settings import Settings
 from timing.subject import Clock, features, listening, localizer, recording
-from untrimmed.detection.localizer import Localizer, Recording
+from untrimmed.detection.localizer import Localizer
+from untrimmed.detection.recording import Recording
 from untrimmed.model import blocks
 from untrimmed.model.attention import dense_attention, local_attention
 from untrimmed.model.devices import Precision, autocast

@@ -20,7 +20,8 @@ from untrimmed.data.dataset import TrainingVideos
 from untrimmed.data.features import FeatureDescription
 from untrimmed.data.features.store import FeatureStore
 from untrimmed.data.inputs import InputConfig, Inputs
-from untrimmed.detection.localizer import Localizer, Recording
+from untrimmed.detection.localizer import Localizer
+from untrimmed.detection.recording import Recording
 from untrimmed.experiment.config import ExperimentConfig, load_config
 from untrimmed.learning.trainer import Trainer, make_fabric
 from untrimmed.model.devices import Precision

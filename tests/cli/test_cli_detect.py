@@ -16,7 +16,8 @@ from pickle_bomb import Bomb
 from synthetic import experiment
 from untrimmed.data.formats.activitynet import read_annotations
 from untrimmed.data.formats.detection_files import read_detections, write_track
-from untrimmed.detection.localizer import Localizer, Recording
+from untrimmed.detection.localizer import Localizer
+from untrimmed.detection.recording import Recording
 from untrimmed.experiment.training import train
 
 

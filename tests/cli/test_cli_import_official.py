@@ -13,7 +13,8 @@ from command_line import files, refused, run
 
 from conftest import Golden
 from pickle_bomb import Bomb
-from untrimmed.detection.localizer import Localizer, Recording
+from untrimmed.detection.localizer import Localizer
+from untrimmed.detection.recording import Recording
 
 
 @pytest.fixture

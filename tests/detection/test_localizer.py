@@ -15,7 +15,8 @@ import untrimmed
 from untrimmed.data.detections import Detections
 from untrimmed.data.inputs import InputConfig
 from untrimmed.detection.config import DetectionConfig
-from untrimmed.detection.localizer import LOOK_AHEAD, Localizer, Recording
+from untrimmed.detection.localizer import LOOK_AHEAD, Localizer
+from untrimmed.detection.recording import Recording
 from untrimmed.errors import ConfigError, FeatureError, ModelError
 from untrimmed.model.config import ModelConfig
 from untrimmed.model.network import ActionFormer

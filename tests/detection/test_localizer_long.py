@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from untrimmed.data.detections import Detections
 from untrimmed.data.inputs import InputConfig
 from untrimmed.detection.config import DetectionConfig
-from untrimmed.detection.localizer import Localizer, Recording
+from untrimmed.detection.localizer import Localizer
+from untrimmed.detection.recording import Recording, held_bytes, prepare
 from untrimmed.errors import ConfigError, FeatureError
 from untrimmed.model.chunks import margin, usual_chunk
 from untrimmed.model.config import ModelConfig
@@ -49,12 +50,15 @@ def make(inputs: InputConfig | None = None, **model: Any) -> Localizer:
     return Localizer(network, ("jump", "run", "walk"), inputs or InputConfig(**GRID), DetectionConfig())
 
 
-def with_memory_for(localizer: Localizer, margins: int) -> Localizer:
-    """Let a localizer have just so much memory that its model is given this many margins at a time."""
+def with_memory_for(localizer: Localizer, margins: int, array: Any) -> Localizer:
+    """Let a localizer have just so much memory that its model is given this many margins of the array at a time."""
     config = localizer.model.config
     clips = margins * margin(config)
-    memory = OWN + sum(weight.nbytes for weight in localizer.model.parameters()) + clips * bytes_per_clip(config)
-    assert clips_within(memory, localizer.model) == clips
+    video = prepare(Recording(array), localizer.inputs, config.input_dim)
+    besides = held_bytes(config, video)
+    weights = sum(weight.nbytes for weight in localizer.model.parameters())
+    memory = besides + OWN + weights + clips * bytes_per_clip(config)
+    assert clips_within(memory, localizer.model, besides=besides) == clips
     return replace(localizer, max_memory=memory)
 
 
@@ -78,7 +82,8 @@ def assert_close(found: Detections, expected: Detections) -> None:
 @given(rows=st.integers(60, 400), margins=st.integers(3, 6))
 def test_the_same_is_found(rows: int, margins: int) -> None:
     localizer = make()
-    assert_close(with_memory_for(localizer, margins).detect(numbers(rows)), localizer.detect(numbers(rows)))
+    limited = with_memory_for(localizer, margins, numbers(rows))
+    assert_close(limited.detect(numbers(rows)), localizer.detect(numbers(rows)))
 
 
 @pytest.mark.parametrize(
@@ -92,12 +97,13 @@ def test_the_same_is_found(rows: int, margins: int) -> None:
 )
 def test_the_same_is_found_whatever_features_are_made_of(inputs: InputConfig) -> None:
     localizer = make(inputs)
-    assert_close(with_memory_for(localizer, 3).detect(numbers(900)), localizer.detect(numbers(900)))
+    limited = with_memory_for(localizer, 3, numbers(900))
+    assert_close(limited.detect(numbers(900)), localizer.detect(numbers(900)))
 
 
 def test_any_kind_of_array_will_do(tmp_path: Path) -> None:
     features = numbers(300).round(1)
-    localizer = with_memory_for(make(), 3)
+    localizer = with_memory_for(make(), 3, features.astype(np.float64))
     expected = localizer.detect(features)
     np.save(tmp_path / "a.npy", features)
     readonly = features.copy()
@@ -118,17 +124,17 @@ def test_any_kind_of_array_will_do(tmp_path: Path) -> None:
 def test_scores_of_every_level() -> None:
     localizer, features = make(), numbers(301)
     for part, whole in zip(
-        with_memory_for(localizer, 3).level_scores(features), localizer.level_scores(features), strict=True
+        with_memory_for(localizer, 3, features).level_scores(features), localizer.level_scores(features), strict=True
     ):
         np.testing.assert_array_equal(part.seconds, whole.seconds)
         np.testing.assert_allclose(part.scores, whole.scores, atol=1e-5)
 
 
-def test_batches_have_no_more_clips_than_the_model_may_be_given() -> None:
-    localizer = with_memory_for(make(), 4)
-    most = 4 * margin(localizer.model.config)
-    lengths = [5, 3 * most, 40, most, 17, most + 1, 2, most // 2, most // 2, 9]
+def test_where_memory_is_limited_recordings_are_detected_in_one_after_the_other() -> None:
+    most = 4 * margin(make().model.config)
+    lengths = [5, 3 * most, 40, most, 17, most + 1, 2, 40]
     recordings = [Recording(numbers(length), id=str(length)) for length in lengths]
+    localizer = with_memory_for(make(), 4, numbers(3 * most))
     given_: list[tuple[int, ...]] = []
     forward = ActionFormer.forward
 
@@ -139,10 +145,10 @@ def test_batches_have_no_more_clips_than_the_model_may_be_given() -> None:
     with patch.object(ActionFormer, "forward", watched):
         found = list(localizer.detect_many(recordings))
     assert [one.video_id for one in found] == [str(length) for length in lengths]
-    assert all(batch * clips <= most for batch, clips in given_)
-    assert sum(batch > 1 for batch, _ in given_) >= 2
+    assert all(batch == 1 for batch, _ in given_)
+    assert max(clips for _, clips in given_) < 3 * most
     for one, recording in zip(found, recordings, strict=True):
-        np.testing.assert_allclose(one.scores, localizer.detect(recording).scores, atol=1e-5)
+        np.testing.assert_allclose(one.scores, make().detect(recording).scores, atol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
@@ -151,7 +157,7 @@ def test_features_are_not_copied(dtype: type, limited: bool) -> None:
     features = numbers(60_000, 64).astype(dtype)
     before = features.copy()
     localizer = make(input_dims=64)
-    localizer = with_memory_for(localizer, 20) if limited else localizer
+    localizer = with_memory_for(localizer, 20, features) if limited else localizer
     tracemalloc.start()  # knows what numpy takes, and not what torch does, which is to be given views
     found = localizer.detect(features)
     _, peak = tracemalloc.get_traced_memory()
@@ -185,14 +191,22 @@ def test_too_little_memory(tmp_path: Path) -> None:
     make().save(tmp_path)
     with pytest.raises(ConfigError, match=r"^max_memory is 1,000 bytes, but this model needs [\d,]+: "):
         Localizer.load(tmp_path, max_memory=1000)
-    assert Localizer.load(tmp_path, max_memory=10**8).max_memory == 10**8
+    assert Localizer.load(tmp_path, max_memory=10**9).max_memory == 10**9
+
+
+def test_a_recording_that_alone_takes_more_than_is_allowed(tmp_path: Path) -> None:
+    localizer = with_memory_for(make(), 3, numbers(300))
+    with pytest.raises(ConfigError, match=r"^max_memory is [\d,]+ bytes, but .* for the program and the recording, "):
+        localizer.detect(numbers(3000))
+    assert len(localizer.detect(numbers(300)))
 
 
 def test_what_is_not_finite_is_found_before_anything_is_computed() -> None:
     features = numbers(300)
+    localizer = with_memory_for(make(), 3, features)
     features[299, 1] = np.nan
     with (
         pytest.raises(FeatureError, match=r"^recording: 1 of 1800 values are NaN or infinite, in 1 rows, .* row 299\."),
         patch.object(ActionFormer, "forward", side_effect=AssertionError),
     ):
-        with_memory_for(make(), 3).detect(features)
+        localizer.detect(features)

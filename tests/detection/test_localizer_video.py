@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from making_videos import make_video
 from untrimmed.data.inputs import InputConfig
 from untrimmed.detection.config import DetectionConfig
-from untrimmed.detection.localizer import LOOK_AHEAD, Localizer, Recording
+from untrimmed.detection.localizer import LOOK_AHEAD, Localizer
 from untrimmed.detection.model_folder import ExtractorReference
+from untrimmed.detection.recording import Recording
 from untrimmed.errors import ConfigError, ModelError, VideoError
 from untrimmed.model.config import ModelConfig
 from untrimmed.model.network import ActionFormer

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from untrimmed.model.batching import pad
+from untrimmed.model.batching import alike, pad
 from untrimmed.model.config import ModelConfig
 
 EXACT = ModelConfig()
@@ -58,3 +58,28 @@ def test_a_single_video_without_padding_is_not_copied() -> None:
         batch, valid = pad([features], config)
         assert batch.data_ptr() == features.data_ptr()
         assert bool(valid.all())
+
+
+@given(
+    lengths=st.lists(st.integers(1, 400), max_size=40),
+    videos=st.integers(1, 6),
+    clips=st.one_of(st.none(), st.integers(1, 2000)),
+    official=st.booleans(),
+)
+def test_batches_of_videos_that_are_alike(lengths: list[int], videos: int, clips: int | None, official: bool) -> None:
+    config = OFFICIAL if official else EXACT
+    batches = list(alike(lengths, config, videos=videos, clips=clips))
+    assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
+    for batch in batches:
+        longest = max(lengths[i] for i in batch)
+        assert len(batch) <= videos
+        assert clips is None or len(batch) == 1 or len(batch) * longest <= clips
+        if official:
+            assert len({config.padded_length(lengths[i]) for i in batch}) == 1
+        else:
+            assert min(lengths[i] for i in batch) >= 0.95 * longest
+
+
+def test_videos_of_one_length_share_batches() -> None:
+    assert [len(batch) for batch in alike([7] * 10, EXACT, videos=4, clips=None)] == [4, 4, 2]
+    assert [len(batch) for batch in alike([7] * 10, EXACT, videos=4, clips=14)] == [2] * 5

@@ -98,8 +98,8 @@ def detect(
     precision
         Precision that the model computes in. The extractor's is bf16 where the processor computes in it.
     max_memory
-        Memory that the model may take for its weights and what it computes, such as 500MB or 1.5GB: for very long
-        recordings, which it then looks at in parts. Features and the program itself are not counted.
+        Memory that the program may take, such as 1.5GB: for very long recordings, which the model then looks at in
+        parts. Making features of videos is not counted.
     json
         Print as JSON.
     """

@@ -20,7 +20,8 @@ from untrimmed.data.features import (
 )
 from untrimmed.data.features.formats import FORMATS
 from untrimmed.data.inputs import Inputs
-from untrimmed.detection.localizer import Localizer, Recording
+from untrimmed.detection.localizer import Localizer
+from untrimmed.detection.recording import Recording
 from untrimmed.errors import AnnotationError
 
 

@@ -11,7 +11,8 @@ from rich.progress import Progress, TaskID
 from untrimmed.cli.console import bar, warn
 from untrimmed.data.detections import Detections
 from untrimmed.detection.backbone import open_users_choice
-from untrimmed.detection.localizer import Localizer, Recording
+from untrimmed.detection.localizer import Localizer
+from untrimmed.detection.recording import Recording
 from untrimmed.errors import ConfigError, VideoError
 from untrimmed.video.extraction.feature_stream import OnProgress
 from untrimmed.video.extraction.finding import find_videos

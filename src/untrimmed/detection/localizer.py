@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from untrimmed import segments as geometry
 from untrimmed.data.detections import Detections
-from untrimmed.data.features import check_features, checked_dimension, view_feature_file
+from untrimmed.data.features import view_feature_file
 from untrimmed.data.features.formats import FORMATS
 from untrimmed.data.inputs import InputConfig
 from untrimmed.detection.backbone import inputs_of, open_backbone
@@ -28,10 +27,10 @@ from untrimmed.detection.model_folder import (
     read_model_folder,
     write_model_folder,
 )
+from untrimmed.detection.recording import PROGRAM, Prepared, Recording, held_bytes, prepare
 from untrimmed.detection.suppression import Candidates, suppress
 from untrimmed.detection.voting import vote
-from untrimmed.errors import FeatureError
-from untrimmed.model.batching import pad
+from untrimmed.model.batching import alike, pad
 from untrimmed.model.chunks import predict_in_chunks, usual_chunk
 from untrimmed.model.devices import Precision, autocast, dtype_of, pick_device
 from untrimmed.model.memory import clips_within
@@ -39,32 +38,14 @@ from untrimmed.model.moments import level_lengths
 from untrimmed.model.network import ActionFormer, Predictions
 from untrimmed.model.packed import Packed
 from untrimmed.settings import parse
-from untrimmed.time_grid import TimeGrid
 
 if TYPE_CHECKING:
     from untrimmed.video.extractors.extractor import Extractor
 
 LOOK_AHEAD = 8
 """Batches that `detect_many` reads ahead, to put recordings of similar length together."""
-
-
-@dataclass(frozen=True, eq=False)
-class Recording:
-    """One recording to detect in.
-
-    Attributes:
-        array: `[T, D]` features or, for a model of raw signals, `[samples, channels]`.
-        id: its name.
-        duration: in seconds; where it is not known, detections end at the end of the last clip.
-        rate: frames per second, for a model whose training videos had each their own.
-        source: where the array is from, for messages; its name where left out.
-    """
-
-    array: NDArray[Any]
-    id: str = ""
-    duration: float | None = None
-    rate: float | None = None
-    source: str = ""
+MOST_ON_CPU = 4096
+"""Clips that a batch has at the most on a CPU."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,23 +61,6 @@ class LevelScores:
     seconds: NDArray[np.float64]
     scores: NDArray[np.float32]
     stride: float
-
-
-@dataclass(frozen=True, eq=False)
-class _Prepared:
-    """A recording that was looked through. Its features are made of the array when they are needed, part by part."""
-
-    id: str
-    clips: int
-    grid: TimeGrid
-    duration: float
-    array: NDArray[Any]
-    inputs: InputConfig
-
-    def features(self, start: int = 0, stop: int | None = None) -> Tensor:
-        """Features of the clips `start` to `stop`, `[T, D]`; a view of the array where nothing has to be made."""
-        features = self.inputs.features(self.array, self.id, start, stop)
-        return torch.from_numpy(np.require(features, requirements=["C", "W"]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +99,7 @@ class Localizer:
 
     def __post_init__(self) -> None:
         if self.max_memory is not None:
-            clips_within(self.max_memory, self.model)  # before an hour of work, not after it
+            clips_within(self.max_memory, self.model, besides=PROGRAM)  # before an hour of work, not after it
 
     @classmethod
     def load(
@@ -257,17 +221,18 @@ class Localizer:
     ) -> Iterator[Detections]:
         """Detect actions in many recordings, in their order; reads only a few batches ahead, videos one by one.
 
-        Recordings of similar length share a batch, and what is found does not depend on that. Arrays are not copied:
-        leave them as they are until the detections in them are out.
+        Recordings of nearly the same length share a batch, and what is found does not depend on that. Arrays are not
+        copied: leave them as they are until the detections in them are out.
 
         Raises:
             UntrimmedError: as `detect`, when its turn has come.
         """
         for videos, group in groupby(recordings, key=_is_video):
             prepared = (self._prepare(self._as_recording(recording)) for recording in group)
-            while ahead := list(islice(prepared, 1 if videos else batch_size * LOOK_AHEAD)):
+            alone = videos or self.max_memory is not None
+            while ahead := list(islice(prepared, 1 if alone else batch_size * LOOK_AHEAD)):
                 found: dict[int, Detections] = {}
-                for batch in self._batches([video.clips for video in ahead], batch_size):
+                for batch in self._batches(ahead, batch_size):
                     found.update(zip(batch, self._detect_batch([ahead[i] for i in batch]), strict=True))
                 yield from (found[i] for i in range(len(ahead)))
 
@@ -294,24 +259,6 @@ class Localizer:
             for stride, (there, of_moments, of_scores) in zip(self.model.config.strides, levels, strict=True)
         )
 
-    def _batches(self, lengths: list[int], batch_size: int) -> Iterator[list[int]]:
-        """Group videos of similar length; those that a model with official padding pads differently stay apart.
-
-        A batch has no more clips than the model may be given at a time, or is a single video.
-        """
-        config, most = self.model.config, self._clips_at_once
-        by_length = sorted(range(len(lengths)), key=lengths.__getitem__)
-        exact = config.padding == "exact"
-        for _, group in groupby(by_length, key=lambda i: exact or config.padded_length(lengths[i])):
-            batch: list[int] = []
-            for i in group:
-                together = (len(batch) + 1) * lengths[i]
-                if batch and (len(batch) == batch_size or (most is not None and together > most)):
-                    yield batch
-                    batch = []
-                batch.append(i)
-            yield batch
-
     def _as_recording(self, recording: Recording | NDArray[Any] | str | Path) -> Recording:
         if isinstance(recording, Recording):
             return recording
@@ -327,21 +274,8 @@ class Localizer:
         rate = extractor.grid.rate
         return Recording(video.features, id=path.stem, duration=video.duration, rate=rate, source=str(path))
 
-    def _prepare(self, recording: Recording) -> _Prepared:
-        name = recording.source or recording.id or "recording"
-        if recording.duration is not None and not 0 < recording.duration < float("inf"):
-            raise FeatureError(f"{name}: its duration is {recording.duration}, but has to be a positive number")
-        array, inputs = np.asarray(recording.array), self.inputs
-        check_features(array, name)
-        rows = len(array)
-        if inputs.resample is not None:  # every clip is made of rows of the whole
-            array, inputs = inputs.features(array, name), InputConfig()
-        dimension = inputs.features(array, name, 0, 1).shape[1]
-        clips = inputs.clips(len(array), name)
-        checked_dimension((clips, dimension), self.model.config.input_dim, name)
-        grid = self.inputs.grid(recording.rate, rows, name)
-        duration = grid.end(clips) if recording.duration is None else recording.duration
-        return _Prepared(recording.id, clips, grid, duration, array, inputs)
+    def _prepare(self, recording: Recording) -> Prepared:
+        return prepare(recording, self.inputs, self.model.config.input_dim)
 
     @property
     def _device(self) -> torch.device:
@@ -356,19 +290,24 @@ class Localizer:
         """The model as it computes fastest; where memory is limited, without its weights a second time."""
         return self._packed.current() if self.max_memory is None else self.model
 
-    @cached_property
-    def _clips_at_once(self) -> int | None:
+    def _clips_at_once(self, video: Prepared) -> int | None:
         """Most clips that the model is given at a time; `None` is any number."""
         if self.max_memory is None:
             return usual_chunk(self.model.config)
-        return clips_within(self.max_memory, self.model)
+        return clips_within(self.max_memory, self.model, besides=held_bytes(self.model.config, video))
+
+    def _batches(self, videos: list[Prepared], batch_size: int) -> Iterator[list[int]]:
+        most = usual_chunk(self.model.config)
+        if self._device.type == "cpu":  # which is no faster with more at a time
+            most = MOST_ON_CPU if most is None else min(most, MOST_ON_CPU)
+        return alike([video.clips for video in videos], self.model.config, videos=batch_size, clips=most)
 
     @torch.inference_mode()
-    def _predict(self, batch: list[_Prepared]) -> tuple[Predictions, list[int]]:
+    def _predict(self, batch: list[Prepared]) -> tuple[Predictions, list[int]]:
         """Run the model on a batch; also returns how many moments each level has."""
-        device, config, most = self._device, self.model.config, self._clips_at_once
-        video = batch[0]
-        if most is not None and video.clips > most:  # alone in its batch
+        device, config, video = self._device, self.model.config, batch[0]
+        most = self._clips_at_once(video) if len(batch) == 1 else None
+        if most is not None and video.clips > most:
             with autocast(device, self.precision):
                 predictions = predict_in_chunks(
                     self._network,
@@ -383,12 +322,12 @@ class Localizer:
         return predictions, level_lengths(features.shape[1], config.strides)
 
     @torch.inference_mode()
-    def _detect_batch(self, batch: list[_Prepared]) -> list[Detections]:
+    def _detect_batch(self, batch: list[Prepared]) -> list[Detections]:
         predictions, lengths = self._predict(batch)
         candidates = decode(predictions, lengths, self.detection).to_host()
         return [self._finish(one, prepared) for one, prepared in zip(candidates, batch, strict=True)]
 
-    def _finish(self, candidates: Candidates, video: _Prepared) -> Detections:
+    def _finish(self, candidates: Candidates, video: Prepared) -> Detections:
         kept = suppress(candidates, self.detection)
         segments = kept.segments
         if self.detection.voting_tiou is not None and len(kept):

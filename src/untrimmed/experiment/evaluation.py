@@ -9,7 +9,8 @@ from pathlib import Path
 from untrimmed.data.annotations import Annotations, Video
 from untrimmed.data.detections import Detections
 from untrimmed.data.inputs import Inputs
-from untrimmed.detection.localizer import Localizer, Recording
+from untrimmed.detection.localizer import Localizer
+from untrimmed.detection.recording import Recording
 from untrimmed.errors import AnnotationError, ConfigError
 from untrimmed.evaluation.mean_ap import MeanAP, mean_average_precision
 from untrimmed.experiment.config import ExperimentConfig, load_config

@@ -2,10 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import torch
 from torch import Tensor
 
 from untrimmed.model.config import ModelConfig
+
+LEAST_SHARE = 0.95
+"""Least length of a video in a batch without gradients, of the longest one's."""
+
+
+def alike(lengths: Sequence[int], config: ModelConfig, *, videos: int, clips: int | None) -> Iterator[list[int]]:
+    """Divide videos into batches of nearly the same length, so that hardly anything is computed of padding.
+
+    Those that a model with official padding pads to different lengths stay apart.
+
+    Args:
+        lengths: of the videos.
+        config: of the model.
+        videos: most of them in a batch.
+        clips: most of all videos of a batch together, padded, unless it is a single one; `None` is any number.
+
+    Yields:
+        The places of a batch's videos in `lengths`.
+    """
+    batch: list[int] = []
+    for i in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if batch:
+            first, size = lengths[batch[0]], len(batch) + 1
+            full = size > videos or (clips is not None and size * lengths[i] > clips)
+            similar = (
+                first >= LEAST_SHARE * lengths[i]
+                if config.padding == "exact"
+                else config.padded_length(first) == config.padded_length(lengths[i])
+            )
+            if full or not similar:
+                yield batch
+                batch = []
+        batch.append(i)
+    if batch:
+        yield batch
 
 
 def pad(features: list[Tensor], config: ModelConfig, *, rounded: bool = False) -> tuple[Tensor, Tensor]:

@@ -15,12 +15,11 @@ SPARE = 1.8
 """Memory for each byte in use: what was freed lies in pieces, and not all of them are used again."""
 
 
-def clips_within(max_memory: int, model: ActionFormer) -> int:
+def clips_within(max_memory: int, model: ActionFormer, *, besides: int = 0) -> int:
     """How many clips a model may be given at a time, to take no more than `max_memory` bytes.
 
-    Counted are the weights as they are (not packed: see `untrimmed.model.packed`), the features that it is given at a
-    time, and all that it computes of them; not counted are the features of the whole video, which the caller holds,
-    what is predicted of it, and the program itself.
+    Counted are `besides` bytes, the weights as they are (not packed: see `untrimmed.model.packed`), the features that
+    it is given at a time, and all that it computes of them; not counted is what is predicted of the whole video.
 
     Returns:
         A multiple of the coarsest stride, and at least three margins: with fewer, every clip would be computed more
@@ -34,12 +33,14 @@ def clips_within(max_memory: int, model: ActionFormer) -> int:
     weights = OWN + sum(parameter.nbytes for parameter in model.parameters())
     each = bytes_per_clip(config)
     least = max(3 * margin(config), period)
-    if max_memory < weights + least * each:
+    needed = besides + weights + least * each
+    if max_memory < needed:
+        held = f"{besides:,} for the program and the recording, " if besides else ""
         raise ConfigError(
-            f"max_memory is {max_memory:,} bytes, but this model needs {weights + least * each:,}: {weights:,} for its "
-            f"weights, and {each:,} for each of at least {least:,} clips. Allow that much"
+            f"max_memory is {max_memory:,} bytes, but this model needs {needed:,}: {held}{weights:,} for its weights, "
+            f"and {each:,} for each of at least {least:,} clips. Allow that much"
         )
-    return (max_memory - weights) // each // period * period
+    return (max_memory - besides - weights) // each // period * period
 
 
 def bytes_per_clip(config: ModelConfig) -> int:

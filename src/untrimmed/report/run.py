@@ -9,7 +9,8 @@ from typing import Protocol, TypeVar
 
 from untrimmed.data.annotations import Annotations
 from untrimmed.data.detections import Detections
-from untrimmed.detection.localizer import Localizer, Recording
+from untrimmed.detection.localizer import Localizer
+from untrimmed.detection.recording import Recording
 from untrimmed.experiment.config import ExperimentConfig, load_config
 from untrimmed.experiment.evaluation import EvaluationData
 from untrimmed.experiment.run_folder import EXPERIMENT, METRICS
