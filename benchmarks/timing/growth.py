@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import subprocess
 import sys
@@ -13,7 +12,6 @@ from statistics import median
 from timing.measuring import Table
 from timing.settings import Settings
 from timing.subject import Clock, features, listening, localizer, recording
-from untrimmed.detection.localizer import Localizer
 
 ROUNDS = 3
 SHORT_RUNS = 8
@@ -72,10 +70,8 @@ def _memory(settings: Settings) -> None:
         "peak, GB",
         "s",
     )
-    plans = [("fp32", 0)]
-    if any(field.name == "max_memory" for field in dataclasses.fields(Localizer)):
-        plans += [(f"fp32, max_memory of {limit / 2**20:.0f} MiB", limit) for limit in settings.max_memory]
-    for name, limit in plans:
+    limited = f"fp32, max_memory of {settings.max_memory / 1e9:g} GB"
+    for name, limit in (("fp32", 0), (limited, settings.max_memory)):
         done = subprocess.run(
             [sys.executable, "-m", "timing.growth", str(length), str(limit)],
             cwd=Path(__file__).parents[1],
@@ -88,7 +84,7 @@ def _memory(settings: Settings) -> None:
 
 def _detect_alone(length: int, limit: int) -> None:
     """In a process of its own: detect, and print what memory that took."""
-    subject = localizer("fp32", **({"max_memory": limit} if limit else {}))
+    subject = localizer("fp32", max_memory=limit or None)
     video = recording(features(length))
     before, began = _peak(), time.perf_counter()
     subject.detect(video)

@@ -18,7 +18,7 @@ class Settings:
         every: of THUMOS14's videos, every so manieth is measured.
         dense_length: clips of the long video whose candidates are suppressed.
         growing: lengths whose time per moment is compared; the memory is measured at the last.
-        max_memory: bytes that a localizer is limited to; the first is little more than the least that it can do with.
+        max_memory: bytes that a process is limited to.
         reading: videos that are trained on while they are read from disk.
     """
 
@@ -29,7 +29,7 @@ class Settings:
     every: int = 1
     dense_length: int = 9216
     growing: tuple[int, ...] = (1000, 10_000, 100_000)
-    max_memory: tuple[int, ...] = (400 * 2**20, 2**30)
+    max_memory: int = 1_500_000_000
     reading: int = 24
 
 
