@@ -121,13 +121,14 @@ def test_gradients_in_bf16_stay_in_fp32_where_the_weights_are() -> None:
     batch=st.integers(1, 3),
     stride=st.sampled_from([2, 4]),
     kernel=st.sampled_from([1, 3, 5]),
+    depthwise=st.booleans(),
     biased=st.booleans(),
 )
-def test_gradients_of_a_strided_depthwise_convolution_in_bf16(
-    length: int, batch: int, stride: int, kernel: int, biased: bool
+def test_gradients_of_a_strided_convolution_in_bf16(
+    length: int, batch: int, stride: int, kernel: int, depthwise: bool, biased: bool
 ) -> None:
     torch.manual_seed(0)
-    shapes = [(batch, length, 6), (6, 1, kernel), *([(6,)] if biased else [])]
+    shapes = [(batch, length, 6), (6, 1 if depthwise else 6, kernel), *([(6,)] if biased else [])]
     exact = [torch.randint(-2, 3, shape).double().requires_grad_() for shape in shapes]  # sums that bf16 holds
     rounded = [leaf.detach().bfloat16().requires_grad_() for leaf in exact]
     grads = []

@@ -22,16 +22,22 @@ LARGE = 2**19
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int = 1) -> Tensor:
     """1-D convolution over time, "same" padding: `[B, T, C], [C', C / groups, K] -> [B, ceil(T / stride), C']`."""
-    kernel = weight.shape[2]
-    groups = x.shape[-1] // weight.shape[1]
     if torch.is_autocast_enabled(x.device.type):
-        # Here and not by autocast, which cannot keep what it makes of a view and so would not see the function below.
+        # Here and not by autocast, which does not look into the functions below.
         dtype = torch.get_autocast_dtype(x.device.type)
         x, weight, bias = x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
+        with torch.autocast(x.device.type, enabled=False):
+            return convolve(x, weight, bias, stride)
+    kernel = weight.shape[2]
+    groups = x.shape[-1] // weight.shape[1]
+    if stride > 1 and x.shape[1] <= kernel + stride and _on_cpu_in_bf16(x):
+        # Of inputs shorter than the kernel's reach, the library (oneDNN 3.12) takes memory that was never set for a
+        # part of the weight's gradient.
+        return convolve(x.float(), weight.float(), None if bias is None else bias.float(), stride).to(x.dtype)
     image, filters = as_image(x), weight.unsqueeze(2)
     if groups == 1 and stride == 1 and _taps_are_faster(x, weight):
         return as_features(_by_taps(image, filters, bias))
-    if groups > 1 and stride > 1 and _is_slow_to_differentiate(x):
+    if groups > 1 and stride > 1 and _on_cpu_in_bf16(x) and torch.is_grad_enabled() and x.requires_grad:
         return as_features(_strided(image, filters, bias, stride))
     # In one thread torch computes a pointwise convolution half as fast as it could, unless it is strided or dilated;
     # the dilation of a single tap changes nothing.
@@ -176,7 +182,10 @@ def _product(grads: Tensor, rows: Tensor) -> Tensor:
 
 
 class _StridedDepthwise(torch.autograd.Function):
-    """A strided depthwise convolution; its input's gradient is a convolution of stride 1 over gradients spread out."""
+    """A strided depthwise convolution; its input's gradient is a convolution of stride 1 over gradients spread out.
+
+    In bf16 on a CPU, the library takes 50 times as long for that gradient.
+    """
 
     @staticmethod
     def forward(ctx: Any, image: Tensor, filters: Tensor, bias: Tensor | None, stride: int) -> Tensor:
@@ -198,10 +207,7 @@ class _StridedDepthwise(torch.autograd.Function):
             padding = (0, filters.shape[3] // 2)
             of_image = F.conv2d(as_image(spread), filters.flip(3), padding=padding, groups=len(filters))
         if wants_filters:
-            # Of inputs shorter than the kernel's reach, the library (oneDNN 3.12) adds up memory that was never set.
-            short = image.shape[3] <= filters.shape[3] + ctx.stride
-            grads, inputs, weight = (x.float() if short else x for x in (as_image(rows), image, filters))
-            of_filters = _backward(grads, inputs, weight, (False, True), ctx.stride)[1].to(filters.dtype)
+            of_filters = _backward(as_image(rows), image, filters, (False, True), ctx.stride)[1]
         return of_image, of_filters, rows.sum((0, 1)) if ctx.with_bias else None, None
 
 
@@ -224,6 +230,5 @@ def _taps_are_faster(x: Tensor, weight: Tensor) -> bool:
     return x.dtype == torch.bfloat16 or (x.dtype == torch.float32 and weight.shape[2] > 1 and x.numel() >= LARGE)
 
 
-def _is_slow_to_differentiate(x: Tensor) -> bool:
-    """Whether a strided depthwise convolution is: in bf16 on CPUs, the library takes 50 times as long as it could."""
-    return x.device.type == "cpu" and x.dtype == torch.bfloat16 and torch.is_grad_enabled() and x.requires_grad
+def _on_cpu_in_bf16(x: Tensor) -> bool:
+    return x.device.type == "cpu" and x.dtype == torch.bfloat16
