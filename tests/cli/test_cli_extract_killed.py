@@ -79,7 +79,7 @@ def test_killed_at_random_instants_and_run_again(with_own_extractor: Path) -> No
 def test_interrupted_and_run_again(with_own_extractor: Path, how: signal.Signals) -> None:
     for number in range(3):
         varied(Path("videos") / f"{number}.mp4", 20)
-    with start("features", SECONDS_PER_CLIP="0.02") as process:
+    with start("features", SECONDS_PER_CLIP="0.05") as process:
         wait_until(lambda: any(Path("features").glob("*.npy")))
         process.send_signal(how)
         code, out, err = ended(process)

@@ -27,7 +27,8 @@ PLACES = {TRAIN: ("meadow", "room", "stage", "beach", "gym"), VALIDATE: ("street
 
 _REACH = 0.58  # how far a figure goes to each side of its pelvis, in heights of its body: the foot of a kick ...
 _ABOVE, _BELOW = 1.30, 0.05  # ... above the ground the hands of a jump, and below it the shadow
-_SLIGHTLY = 0.08  # too short a way for a walk
+_SLIGHTLY = 0.08  # too short a way for a walk, unless a step would be shorter than ...
+_LEAST_WAY = 0.17  # ... what can be seen
 _HORIZON = 0.72 * HEIGHT  # no figure stands further away
 
 
@@ -159,9 +160,11 @@ def _events(random: Random, doing: list[str], seated: bool, room: float) -> Iter
         action = _action(random, kind, room)
         first, last = max(-room, -room - action.to), min(room, room - action.to)  # where it may begin
         before = None
-        if first - _SLIGHTLY <= x <= last + _SLIGHTLY:
+        shorter = action.to + min(0.0, last - x) + max(0.0, first - x)
+        still_clear = not action.to or abs(shorter) > _LEAST_WAY
+        if first - _SLIGHTLY <= x <= last + _SLIGHTLY and still_clear:
             if action.to:  # shorter steps will do
-                action = replace(action, to=action.to + min(0.0, last - x) + max(0.0, first - x))
+                action = replace(action, to=shorter)
             if random.random() < 0.3:
                 before = _distractor(random, seated, random.uniform(first, last) - x)
         else:
