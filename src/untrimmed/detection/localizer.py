@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from untrimmed import segments as geometry
+from untrimmed.allocation import keep_freed_memory
 from untrimmed.data.detections import Detections
 from untrimmed.data.features import view_feature_file
 from untrimmed.data.features.formats import FORMATS
@@ -66,6 +67,8 @@ class LevelScores:
 @dataclass(frozen=True, eq=False)
 class Localizer:
     """What a user loads: weights, classes, time grid and detection settings.
+
+    On a CPU, its process keeps the memory that a detection frees for the next one, unless `max_memory` is set.
 
         >>> localizer = Localizer.load("runs/my_model")
         >>> for detection in localizer.detect("holiday.mp4"):
@@ -283,6 +286,8 @@ class Localizer:
 
     @cached_property
     def _packed(self) -> Packed:
+        if self._device.type == "cpu":
+            keep_freed_memory()
         return Packed(self.model, dtype_of(self.precision, self._device))
 
     @property

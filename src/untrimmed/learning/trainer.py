@@ -15,9 +15,9 @@ from lightning_fabric import Fabric
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 
+from untrimmed.allocation import give_back_memory, keep_freed_memory
 from untrimmed.data.dataset import TrainingVideos
 from untrimmed.errors import ConfigError
-from untrimmed.learning.allocation import keeping_memory
 from untrimmed.learning.config import TrainingConfig
 from untrimmed.learning.criterion import Criterion
 from untrimmed.learning.ema import WeightAverage
@@ -162,11 +162,15 @@ class Trainer:
             FeatureError: if features cannot be read; what was saved before is untouched.
             ConfigError: if an epoch ends with a loss that is not finite; so is what was saved before.
         """
-        with self._stop.listening(), keeping_memory(), warnings.catch_warnings():
+        keep_freed_memory()
+        with self._stop.listening(), warnings.catch_warnings():
             # Said of weights with a dimension of length 1, where strides differ and layouts do not.
             warnings.filterwarnings("ignore", "Grad strides do not match bucket view", UserWarning)
-            while not self.finished:
-                self._epoch()
+            try:
+                while not self.finished:
+                    self._epoch()
+            finally:
+                give_back_memory()
 
     def _epoch(self) -> None:
         progress, config = self.progress, self.config
