@@ -132,7 +132,7 @@ def test_no_more_is_read_ahead_than_said(videos: TrainingVideos, workers: int, m
         while len(started) < taken + 2 * workers and time.monotonic() < deadline:
             time.sleep(0.001)
         time.sleep(0.01)
-        assert len(started) == taken + 2 * workers
+        assert len(started) == taken + workers
     batches.close()
 
 

@@ -28,7 +28,10 @@ def _kept(run: Callable[[], Tensor]) -> set[int]:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("before", [F.gelu, nn.LayerNorm(8), lambda x: F.relu_(F.layer_norm(x, (8,)))])
+@pytest.mark.parametrize(
+    "before",
+    [F.gelu, nn.LayerNorm(8), lambda x: F.relu_(F.layer_norm(x, (8,))), nn.Sequential(Pointwise(8, 8), nn.GELU())],
+)
 def test_gradients_are_the_same(before: Function, dtype: torch.dtype) -> None:
     torch.manual_seed(0)
     product = Pointwise(8, 4)

@@ -17,7 +17,7 @@ from untrimmed.model.config import ModelConfig
 from untrimmed.model.moments import level_lengths
 from untrimmed.time_grid import TimeGrid
 
-PROGRAM = 300_000_000
+PROGRAM = 330_000_000
 """Bytes that Python, torch and this package take before they have anything to do."""
 
 

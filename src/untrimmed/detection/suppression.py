@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from untrimmed import segments as geometry
 from untrimmed.detection.config import DetectionConfig
 
 SIGMA = 0.5
 HARD_TIOU = 0.1
+LEAST_UNION = np.float32(1e-12)
 
 
 @dataclass(frozen=True)
@@ -57,31 +57,48 @@ def suppress(candidates: Candidates, config: DetectionConfig) -> Candidates:
     return _pick(candidates, lambda tiou: (tiou < threshold).astype(np.float32), config)
 
 
+class _Group:
+    """The candidates that can suppress each other: of one class, or all."""
+
+    def __init__(self, candidates: Candidates, rows: NDArray[np.int64]) -> None:
+        self.rows = rows
+        self.scores = candidates.scores[rows]
+        self._starts, self._ends = candidates.segments[rows].T.copy()
+        self._lengths = np.maximum(self._ends - self._starts, 0)
+
+    def tious(self, i: int) -> NDArray[np.float32]:
+        """Overlap of all with the one at `i`, as `segments.tiou` has it; that one takes twice as long."""
+        overlap = np.minimum(self._ends, self._ends[i])
+        overlap -= np.maximum(self._starts, self._starts[i])
+        np.maximum(overlap, 0, out=overlap)
+        union = self._lengths + self._lengths[i]
+        union -= overlap
+        overlap /= np.maximum(union, LEAST_UNION, out=union)
+        return overlap
+
+
 def _pick(
     candidates: Candidates, weight: Callable[[NDArray[np.float32]], NDArray[np.float32]], config: DetectionConfig
 ) -> Candidates:
     """Pick the best candidate again and again; `weight` says what is left of another's score, by its tIoU."""
     if not len(candidates):
         return candidates
-    groups = candidates.labels if config.per_class else np.zeros_like(candidates.labels)
-    order = np.argsort(groups, kind="stable")
-    segments, scores = candidates.segments[order], candidates.scores[order]
-    starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
-    parts = [slice(a, b) for a, b in zip(starts, [*starts[1:], len(order)], strict=True)]
-    best = np.array([scores[part].max() for part in parts])
+    labels = candidates.labels if config.per_class else np.zeros_like(candidates.labels)
+    order = np.argsort(labels, kind="stable")
+    groups = [_Group(candidates, rows) for rows in np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)]
+    best = np.array([group.scores.max() for group in groups])
     picked: list[int] = []
     picked_scores: list[float] = []
     while len(picked) < config.max_detections:
-        group = int(best.argmax())
-        score = best[group]
+        first = int(best.argmax())
+        score, group = best[first], groups[first]
         if score < config.min_score or score <= 0:
             break
-        part = parts[group]
-        index = int(part.start + scores[part].argmax())
-        picked.append(index)
+        index = int(group.scores.argmax())
+        picked.append(int(group.rows[index]))
         picked_scores.append(score)
-        scores[part] *= weight(geometry.tiou(segments[part], segments[index]))
-        scores[index] = 0
-        best[group] = scores[part].max()
-    chosen = order[np.array(picked, dtype=np.int64)]
-    return Candidates(candidates.segments[chosen], np.array(picked_scores, dtype=np.float32), candidates.labels[chosen])
+        group.scores *= weight(group.tious(index))
+        group.scores[index] = 0
+        best[first] = group.scores.max()
+    chosen = candidates.select(np.array(picked, dtype=np.int64))
+    return Candidates(chosen.segments, np.array(picked_scores, dtype=np.float32), chosen.labels)

@@ -57,7 +57,7 @@ def share_of_rank(plan: Sequence[Sequence[Crop]], rank: int, processes: int) -> 
 def read_ahead(
     videos: TrainingVideos, plan: Sequence[Sequence[Crop]], config: ModelConfig, *, workers: int
 ) -> Generator[Batch, None, None]:
-    """Read the batches of a plan in its order, `workers` threads always at two batches each ahead.
+    """Read the batches of a plan in its order, `workers` threads always at one batch each ahead.
 
     Threads suffice, since reading, copying and windowing release the interpreter's lock; an error of theirs, such as an
     unreadable file, is raised here.
@@ -71,7 +71,7 @@ def read_ahead(
         try:
             for crops in plan:
                 waiting.append(pool.submit(load, crops))
-                if len(waiting) > 2 * workers:
+                if len(waiting) > workers:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

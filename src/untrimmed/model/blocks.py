@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -17,10 +19,15 @@ from untrimmed.model.layers import (
     mask,
     max_pool,
 )
-from untrimmed.model.recompute import through
+from untrimmed.model.recompute import recomputed, through
 
 Level = tuple[Tensor, Tensor | None]
 """Features `[B, T, C]` and valid `[B, T]` of one level; `None` where nothing is padded."""
+
+
+def _normed(convolution: nn.Module, norm: nn.Module, valid: Tensor | None, x: Tensor) -> Tensor:
+    out: Tensor = norm(convolution(x, valid, hidden=True))
+    return out
 
 
 class SelfAttention(nn.Module):
@@ -67,9 +74,11 @@ class SelfAttention(nn.Module):
         if self.convolutions:
             if self.padding == "exact":
                 x = mask(x, valid)  # once for all three
-            convolved = [convolution(x, valid, hidden=True) for convolution in self.convolutions]
-            parts = zip(self.norms, self.projections, convolved, strict=True)
-            query, key, value = (through(norm, linear, part) for norm, linear, part in parts)
+            parts = zip(self.convolutions, self.norms, self.projections, strict=True)
+            query, key, value = (
+                through(partial(recomputed, partial(_normed, convolution, norm, valid)), linear, x)
+                for convolution, norm, linear in parts
+            )
         else:
             query, key, value = (linear(x) for linear in self.projections)
         keys = every(valid, self.stride)

@@ -33,10 +33,13 @@ def through(before: Callable[[Tensor], Tensor], product: Callable[[Tensor], Tens
         same = kept.data_ptr() == place and kept.numel() == size and kept.dtype == dtype
         return (kept.shape, kept.stride()) if same else kept
 
+    device = x.device.type
+    precision = torch.autocast(device, torch.get_autocast_dtype(device), enabled=torch.is_autocast_enabled(device))
+
     def unpack(packed: Tensor | tuple[torch.Size, tuple[int, ...]]) -> Tensor:
         if isinstance(packed, Tensor):
             return packed
-        with torch.no_grad():
+        with torch.no_grad(), precision:
             return before(source).as_strided(*packed)
 
     with saved_tensors_hooks(pack, unpack):
