@@ -321,7 +321,9 @@ class Localizer:
                     clips=most,
                 )
             return predictions, level_lengths(video.clips, config.strides)
-        features, valid = pad([video.features() for video in batch], config)
+        on_cpu = device.type == "cpu"
+        dtype = dtype_of(self.precision, device) if on_cpu else None
+        features, valid = pad([video.features() for video in batch], config, rounded=on_cpu, dtype=dtype)
         with autocast(device, self.precision):
             predictions = self._network(features.to(device), valid.to(device))
         return predictions, level_lengths(features.shape[1], config.strides)

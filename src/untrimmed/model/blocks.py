@@ -70,10 +70,8 @@ class SelfAttention(nn.Module):
             nn.init.trunc_normal_(self.bias, std=(2.0 / width) ** 0.5)
 
     def forward(self, x: Tensor, valid: Tensor | None) -> Tensor:
-        """`[B, T, C] -> [B, ceil(T / stride), C]`."""
+        """`[B, T, C] -> [B, ceil(T / stride), C]`; the input has to be zero at the padded positions."""
         if self.convolutions:
-            if self.padding == "exact":
-                x = mask(x, valid)  # once for all three
             parts = zip(self.convolutions, self.norms, self.projections, strict=True)
             query, key, value = (
                 through(partial(recomputed, partial(_normed, convolution, norm, valid)), linear, x)
@@ -145,7 +143,10 @@ class TransformerBlock(nn.Module):
         stride = self.attention.stride
         after = every(valid, stride)
         skip = max_pool(x, valid, stride, self.padding) if stride > 1 else x
-        branch = self.attention(self.attention_norm(x), valid)
+        normed = self.attention_norm(x)
+        if valid is not None and self.padding == "exact":
+            normed.masked_fill_(~valid.unsqueeze(-1), 0.0)
+        branch = self.attention(normed, valid)
         if self.padding == "official":
             skip, branch = mask(skip, after), mask(branch, after)
         x = self.attention_branch(skip, branch)

@@ -68,10 +68,12 @@ class ActionFormer(nn.Module):
         if dim != self.config.input_dim:
             raise ValueError(f"the features have {dim} dimensions, but the model takes {self.config.input_dim}")
         # Where nothing is padded, nothing has to be masked. A GPU would have to wait for the answer, a compiler too.
-        inner = valid
-        if valid is not None and valid.device.type == "cpu" and not torch.compiler.is_compiling() and bool(valid.all()):
-            inner = None
-        levels = self.neck(self.encoder(mask(features, inner), inner))
+        inner, hidden = valid, False
+        if valid is not None and valid.device.type == "cpu" and not torch.compiler.is_compiling():
+            whole = int(valid.all(0).long().cumprod(0).sum())  # clips before any padding
+            inner = None if whole == length else valid
+            hidden = not features[:, whole:][~valid[:, whole:]].any()
+        levels = self.neck(self.encoder(features if hidden else mask(features, inner), inner))
         joined = join(levels, self.config.head_kernel // 2, self.config.padding)
         strides, ranges = self.config.strides, self.config.ranges
         if valid is None:
