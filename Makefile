@@ -10,7 +10,7 @@ demo: $(READY)  ## draw videos, learn what happens in them, and write a page tha
 	$(BIN)/untrimmed demo
 
 test: $(READY)  ## all tests
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest  # tensors here are so small that a second thread is only waited for
 
 lint: $(READY)  ## style, types, and the direction of imports
 	$(BIN)/ruff check .
