@@ -64,7 +64,7 @@ def test_steps_go_where_their_names_say(seed: int, number: int) -> None:
     for actor in clip_plan(seed, number).actors:
         for event in actor.events:
             if event.kind in ways:
-                assert 0.17 < ways[event.kind] * (event.to - event.x) < 0.7
+                assert 0.18 < ways[event.kind] * (event.to - event.x) < 0.7
 
 
 @given(seeds, numbers)

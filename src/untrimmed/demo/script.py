@@ -28,7 +28,7 @@ PLACES = {TRAIN: ("meadow", "room", "stage", "beach", "gym"), VALIDATE: ("street
 _REACH = 0.58  # how far a figure goes to each side of its pelvis, in heights of its body: the foot of a kick ...
 _ABOVE, _BELOW = 1.30, 0.05  # ... above the ground the hands of a jump, and below it the shadow
 _SLIGHTLY = 0.08  # too short a way for a walk, unless a step would be shorter than ...
-_LEAST_WAY = 0.17  # ... what can be seen
+_LEAST_WAY = 0.18  # ... what can be seen
 _HORIZON = 0.72 * HEIGHT  # no figure stands further away
 
 
