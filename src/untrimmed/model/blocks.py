@@ -17,6 +17,7 @@ from untrimmed.model.layers import (
     average_pool,
     every,
     mask,
+    mask_,
     max_pool,
 )
 from untrimmed.model.recompute import recomputed, through
@@ -54,7 +55,6 @@ class SelfAttention(nn.Module):
         self.heads = heads
         self.window = window
         self.stride = stride
-        self.padding = padding
         kernel = stride + 1 if stride > 1 else 3
         self.convolutions = nn.ModuleList(
             MaskedConvolution(width, width, kernel, stride=stride, depthwise=True, bias=False, padding=padding)
@@ -144,9 +144,7 @@ class TransformerBlock(nn.Module):
         after = every(valid, stride)
         skip = max_pool(x, valid, stride, self.padding) if stride > 1 else x
         normed = self.attention_norm(x)
-        if valid is not None and self.padding == "exact":
-            normed.masked_fill_(~valid.unsqueeze(-1), 0.0)
-        branch = self.attention(normed, valid)
+        branch = self.attention(mask_(normed, valid) if self.padding == "exact" else normed, valid)
         if self.padding == "official":
             skip, branch = mask(skip, after), mask(branch, after)
         x = self.attention_branch(skip, branch)

@@ -1,8 +1,8 @@
 """Convolutions over time and linear maps, which are nearly all of the network's arithmetic.
 
 Features are `[B, T, C]`. That is the layout of a channels-last image of height 1, so each of them is a `conv2d` on a
-view of the same memory: nothing is copied between layouts, and on a CPU the library's convolutions are about twice as
-fast as its matrix products in fp32 (`make bench` measures both).
+view of the same memory: nothing is copied between layouts, and on a CPU the library's convolutions can be about twice
+as fast as its matrix products in fp32.
 """
 
 from __future__ import annotations

@@ -28,6 +28,11 @@ def mask(x: Tensor, valid: Tensor | None) -> Tensor:
     return x if valid is None else x.masked_fill(~valid.unsqueeze(-1), 0.0)
 
 
+def mask_(x: Tensor, valid: Tensor | None) -> Tensor:
+    """`mask` in place, for what is needed nowhere else, and kept for no gradient, as a LayerNorm's output is not."""
+    return x if valid is None else x.masked_fill_(~valid.unsqueeze(-1), 0.0)
+
+
 def every(valid: Tensor | None, stride: int) -> Tensor | None:
     """Which positions are valid at a level whose stride is `stride` times as large."""
     return valid if valid is None or stride == 1 else valid[:, ::stride]
@@ -109,7 +114,7 @@ class ConvolutionStack(nn.Module):
     def _rectified(self, norm: nn.Module, valid: Tensor | None, gaps: Tensor | None, x: Tensor) -> Tensor:
         x = x.clone() if isinstance(norm, nn.Identity) else norm(x)  # what follows writes into it
         if valid is not None and self.padding == "exact":
-            x = x.masked_fill_(~valid.unsqueeze(-1), 0.0)
+            x = mask_(x, valid)
         elif gaps is not None:
             x = x.index_fill_(1, gaps, 0.0)
         return F.relu_(x)
