@@ -12,37 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import untrimmed
+from small_models import LABELS, make
 from untrimmed.data.detections import Detections
 from untrimmed.data.inputs import InputConfig
-from untrimmed.detection.config import DetectionConfig
 from untrimmed.detection.localizer import LOOK_AHEAD, Localizer
 from untrimmed.detection.recording import Recording
 from untrimmed.errors import ConfigError, FeatureError, ModelError
-from untrimmed.model.config import ModelConfig
-from untrimmed.model.network import ActionFormer
-
-LABELS = ("jump", "run", "walk")
-GRID = InputConfig(stride=4, window=16, rate=10)
-SMALL: dict[str, Any] = {
-    "input_dims": 6,
-    "num_classes": 3,
-    "width": 8,
-    "attention_heads": 2,
-    "window": 3,
-    "stem_blocks": 1,
-    "downsampling_blocks": 2,
-    "mlp_ratio": 1,
-}
-
-
-def make(inputs: InputConfig = GRID, detection: DetectionConfig | None = None, **model: Any) -> Localizer:
-    """Make a localizer whose random weights see a lot in everything."""
-    network = ActionFormer(ModelConfig(**SMALL | model)).eval()
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.5)
-    return Localizer(network, LABELS, inputs, detection or DetectionConfig(max_detections=20))
 
 
 def random_features(length: int, seed: int = 0, dimension: int = 6) -> np.ndarray:

@@ -15,6 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from small_models import GRID, SMALL
+from small_models import make as make_small
 from untrimmed.data.detections import Detections
 from untrimmed.data.inputs import InputConfig
 from untrimmed.detection.config import DetectionConfig
@@ -22,32 +24,14 @@ from untrimmed.detection.localizer import Localizer
 from untrimmed.detection.recording import Recording, held_bytes, prepare
 from untrimmed.errors import ConfigError, FeatureError
 from untrimmed.model.chunks import margin, usual_chunk
-from untrimmed.model.config import ModelConfig
 from untrimmed.model.memory import OWN, bytes_per_clip, clips_within
 from untrimmed.model.network import ActionFormer
 
-DIM = 6
-SMALL: dict[str, Any] = {
-    "input_dims": DIM,
-    "num_classes": 3,
-    "width": 8,
-    "attention_heads": 2,
-    "window": 3,
-    "stem_blocks": 1,
-    "downsampling_blocks": 2,
-    "mlp_ratio": 1,
-}
-GRID = {"stride": 4, "window": 16, "rate": 10}
+DIM = SMALL["input_dims"]
 
 
-def make(inputs: InputConfig | None = None, **model: Any) -> Localizer:
-    """Make a localizer whose random weights see a lot in everything."""
-    network = ActionFormer(ModelConfig(**SMALL | model)).eval()
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.5)
-    return Localizer(network, ("jump", "run", "walk"), inputs or InputConfig(**GRID), DetectionConfig())
+def make(inputs: InputConfig = GRID, **model: Any) -> Localizer:
+    return make_small(inputs, DetectionConfig(), **model)
 
 
 def with_memory_for(localizer: Localizer, margins: int, array: Any) -> Localizer:
@@ -89,8 +73,8 @@ def test_the_same_is_found(rows: int, margins: int) -> None:
 @pytest.mark.parametrize(
     "inputs",
     [
-        InputConfig(**GRID, downsample=3),
-        InputConfig(**GRID, resample=500),
+        replace(GRID, downsample=3),
+        replace(GRID, resample=500),
         InputConfig(kind="signals", stride=2, window=3, rate=10, channels=(2, 0), scale=(5, 0.5)),
     ],
     ids=["downsample", "resample", "signals"],

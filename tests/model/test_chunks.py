@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from small_models import moved
 from untrimmed.errors import ConfigError
 from untrimmed.model.chunks import Chunk, chunks, margin, predict_in_chunks, usual_chunk
 from untrimmed.model.config import ModelConfig
@@ -29,13 +30,8 @@ SMALL: dict[str, Any] = {
 
 
 def _model(settings_: dict[str, Any], seed: int = 0) -> ActionFormer:
-    """A small model in eval mode and double precision, so that nothing hides in rounding."""
-    torch.manual_seed(seed)
-    model = ActionFormer(ModelConfig(**(SMALL | settings_)))
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
-    return model.double().eval()
+    """In double precision, so that nothing hides in rounding."""
+    return moved(SMALL | settings_, seed).double()
 
 
 def _video(length: int, batch: int = 1) -> Tensor:

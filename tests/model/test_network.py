@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from conftest import Golden
+from small_models import moved
 from untrimmed import official
 from untrimmed.learning.config import TargetConfig
 from untrimmed.learning.criterion import Criterion
@@ -58,13 +59,7 @@ each_architecture = pytest.mark.parametrize("settings_", ARCHITECTURES.values(),
 
 
 def _model(settings_: dict[str, Any], seed: int = 0) -> ActionFormer:
-    """A small model in eval mode, every parameter moved away from its start: a bias of zero would hide a leak."""
-    torch.manual_seed(seed)
-    model = ActionFormer(ModelConfig(**(SMALL | settings_)))
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
-    return model.eval()
+    return moved(SMALL | settings_, seed)
 
 
 def _padded(videos: list[Tensor], extra: int, garbage: float) -> tuple[Tensor, Tensor]:
