@@ -52,6 +52,22 @@ def test_a_packed_kernel_is_the_convolution(
 
 
 @needs_packing
+@pytest.mark.parametrize("length", [1, 2, 31])
+def test_a_wide_packed_model_says_the_same(length: int) -> None:
+    torch.manual_seed(0)
+    wide = {"input_dims": 600, "num_classes": 3, "width": 512, "downsampling_blocks": 1, "window": 5, "stem_blocks": 1}
+    model = ActionFormer(ModelConfig(**wide)).eval()
+    x = torch.randn(2, length, 600)
+    with torch.inference_mode():
+        packed = pack(model, torch.float32)
+        ours, theirs = packed(x), model(x)
+    stack = packed.encoder.projection.stack
+    assert not isinstance(stack.convolutions[0].packed, PackedKernel)  # by Winograd's products
+    torch.testing.assert_close(ours.logits, theirs.logits, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(ours.offsets, theirs.offsets, rtol=1e-4, atol=1e-5)
+
+
+@needs_packing
 @pytest.mark.parametrize(
     "settings",
     [

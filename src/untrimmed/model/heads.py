@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from untrimmed.model.blocks import Level
 from untrimmed.model.config import ModelConfig
-from untrimmed.model.layers import ConvolutionStack, MaskedConvolution, Padding, Scale, mask
+from untrimmed.model.layers import ConvolutionStack, MaskedConvolution, Padding, Scale, mask_
 
 EMPTY_CLASS_PRIOR = 1e-6
 
@@ -49,15 +49,16 @@ def join(levels: Sequence[Level], gap: int, padding: Padding = "exact") -> Joine
     begin = 0
     for x, of_level in levels:
         end = begin + x.shape[1]
-        features += [mask(x, of_level) if padding == "exact" else x, x.new_zeros(len(x), gap, x.shape[2])]
+        features += [x, x.new_zeros(len(x), gap, x.shape[2])]
         if of_level is not None:
             valid += [of_level, of_level.new_zeros(len(x), gap)]
         moments.append(torch.arange(begin, end, device=device))
         gaps.append(torch.arange(end, end + gap, device=device))
         begin = end + gap
+    joined, all_valid = torch.cat(features, dim=1), torch.cat(valid, dim=1) if valid else None
     return JoinedLevels(
-        torch.cat(features, dim=1),
-        torch.cat(valid, dim=1) if valid else None,
+        mask_(joined, all_valid) if padding == "exact" else joined,
+        all_valid,
         torch.cat(moments),
         torch.cat(gaps),
         tuple(x.shape[1] for x, _ in levels),

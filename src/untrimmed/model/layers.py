@@ -25,12 +25,21 @@ Padding = Literal["exact", "official"]
 
 def mask(x: Tensor, valid: Tensor | None) -> Tensor:
     """`x` `[B, T, C]` with zeros at the padded positions."""
-    return x if valid is None else x.masked_fill(~valid.unsqueeze(-1), 0.0)
+    return x if valid is None else _fill_padding_(x.clone(), valid, 0.0)
 
 
 def mask_(x: Tensor, valid: Tensor | None) -> Tensor:
     """`mask` in place, for what is needed nowhere else, and kept for no gradient, as a LayerNorm's output is not."""
-    return x if valid is None else x.masked_fill_(~valid.unsqueeze(-1), 0.0)
+    return x if valid is None else _fill_padding_(x, valid, 0.0)
+
+
+def _fill_padding_(x: Tensor, valid: Tensor, value: float) -> Tensor:
+    if x.device.type != "cpu" or torch.compiler.is_compiling():
+        return x.masked_fill_(~valid.unsqueeze(-1), value)
+    # To go over all of `x` takes longer than a LayerNorm. A GPU would have to wait for where the padding is.
+    padded = (~valid.all(0)).nonzero().squeeze(1)
+    rows = x.index_select(1, padded).masked_fill(~valid[:, padded].unsqueeze(-1), value)
+    return x.index_copy_(1, padded, rows)
 
 
 def every(valid: Tensor | None, stride: int) -> Tensor | None:
@@ -160,10 +169,10 @@ def max_pool(x: Tensor, valid: Tensor | None, stride: int, padding: Padding = "e
     Padded moments do not count; the official code counts them as what they hold, and clears them in the output.
     """
     if valid is not None and padding == "exact":
-        x = x.masked_fill(~valid.unsqueeze(-1), torch.finfo(x.dtype).min)
+        x = _fill_padding_(x.clone(), valid, torch.finfo(x.dtype).min)
     # max_pool2d, not 1d: it reads the channels-last view as it is, and exports to ONNX with a length that varies.
     pooled = F.max_pool2d(as_image(x), (1, stride + 1), (1, stride), (0, stride // 2))
-    return mask(as_features(pooled), every(valid, stride))
+    return mask_(as_features(pooled), every(valid, stride))
 
 
 def average_pool(x: Tensor, valid: Tensor | None, stride: int) -> Tensor:

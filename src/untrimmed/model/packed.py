@@ -10,12 +10,14 @@ The operators are those that torch's own compiler uses for frozen models. Where 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from untrimmed.model import winograd
 from untrimmed.model.convolution import Convolution, Pointwise, as_features, as_image
 from untrimmed.model.network import ActionFormer
 
@@ -66,8 +68,19 @@ def pack(model: AnyModule, dtype: torch.dtype) -> AnyModule:
     for module in packed.modules():
         if isinstance(module, Convolution) and module.packed is None and not module.depthwise:
             own = torch.float32 if module.full_precision else dtype
-            module.packed = PackedKernel(module.weight, module.bias, module.stride, own)
+            module.packed = _packed(module, own)
     return packed
+
+
+def _packed(layer: Convolution, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+    if not winograd.pays(layer.weight, layer.stride):
+        return PackedKernel(layer.weight, layer.bias, layer.stride, dtype)
+
+    def linear(weight: Tensor, bias: Tensor | None) -> PackedKernel:
+        return PackedKernel(weight.unsqueeze(2), bias, 1, dtype)
+
+    pairs = winograd.Winograd(layer.weight, layer.bias, linear)
+    return lambda x: pairs(x.to(dtype))
 
 
 def _fuse_activations(layers: nn.Sequential, dtype: torch.dtype) -> None:
