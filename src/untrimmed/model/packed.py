@@ -10,6 +10,7 @@ The operators are those that torch's own compiler uses for frozen models. Where 
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Literal, TypeVar
@@ -20,6 +21,10 @@ from torch import Tensor, nn
 from untrimmed.model import winograd
 from untrimmed.model.convolution import Convolution, Pointwise, as_features, as_image
 from untrimmed.model.network import ActionFormer
+
+# A product is prepared anew for every length, and by default the library keeps 1,024 of them: those of 30 lengths or so.
+# It reads this at the first product of the process, so it is set when this module is imported.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "4096")
 
 Activation = Literal["none", "gelu"]
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
@@ -66,7 +71,7 @@ def pack(model: AnyModule, dtype: torch.dtype) -> AnyModule:
         if isinstance(module, nn.Sequential):
             _fuse_activations(module, dtype)
     for module in packed.modules():
-        if isinstance(module, Convolution) and module.packed is None and not module.depthwise:
+        if isinstance(module, Convolution) and module.packed is None:
             own = torch.float32 if module.full_precision else dtype
             module.packed = _packed(module, own)
     return packed
@@ -74,7 +79,8 @@ def pack(model: AnyModule, dtype: torch.dtype) -> AnyModule:
 
 def _packed(layer: Convolution, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
     if not winograd.pays(layer.weight, layer.stride):
-        return PackedKernel(layer.weight, layer.bias, layer.stride, dtype)
+        groups = len(layer.weight) if layer.depthwise else 1
+        return PackedKernel(layer.weight, layer.bias, layer.stride, dtype, groups=groups)
 
     def linear(weight: Tensor, bias: Tensor | None) -> PackedKernel:
         return PackedKernel(weight.unsqueeze(2), bias, 1, dtype)
@@ -95,35 +101,38 @@ class PackedKernel:
     """A convolution over time, `[B, T, C] -> [B, ceil(T / stride), C']`, with its weight packed.
 
     Args:
-        weight: `[C', C, K]`.
+        weight: `[C', C, K]`, or `[C', 1, K]` of a depthwise convolution.
         bias: `[C']` or `None`.
         stride: of the convolution.
         dtype: in which it is computed.
         activation: what its output goes through.
+        groups: 1, or C if it is depthwise.
     """
 
     def __init__(
-        self, weight: Tensor, bias: Tensor | None, stride: int, dtype: torch.dtype, activation: Activation = "none"
+        self,
+        weight: Tensor,
+        bias: Tensor | None,
+        stride: int,
+        dtype: torch.dtype,
+        activation: Activation = "none",
+        *,
+        groups: int = 1,
     ) -> None:
-        self.kernel = weight.shape[2]
-        self.stride = stride
         self.dtype = dtype
         self.activation = activation
         self.bias = None if bias is None else bias.detach().to(dtype)
+        self._geometry = [0, weight.shape[2] // 2], [1, stride], [1, 1], groups  # padding, stride, dilation
         weight = weight.detach().to(dtype)
         # As linear maps, pointwise convolutions are packed in one way for all lengths; as convolutions they are not.
-        self.linear = self.kernel == 1 and stride == 1
+        self.linear = weight.shape[2] == stride == groups == 1
         self.weight: Tensor = (
             torch.ops.mkldnn._reorder_linear_weight(weight.squeeze(2).contiguous())
             if self.linear
             else torch._C._nn.mkldnn_reorder_conv2d_weight(
-                weight.unsqueeze(2).contiguous().to_mkldnn(), self._padding, [1, stride], [1, 1], 1
+                weight.unsqueeze(2).contiguous().to_mkldnn(), *self._geometry
             )
         )
-
-    @property
-    def _padding(self) -> list[int]:
-        return [0, self.kernel // 2]
 
     def __call__(self, x: Tensor) -> Tensor:
         """Apply it."""
@@ -132,6 +141,6 @@ class PackedKernel:
             out: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, self.activation, [], "none")
             return out
         image: Tensor = torch.ops.mkldnn._convolution_pointwise(
-            as_image(x), self.weight, self.bias, self._padding, [1, self.stride], [1, 1], 1, self.activation, [], "none"
+            as_image(x), self.weight, self.bias, *self._geometry, self.activation, [], "none"
         )
         return as_features(image)
