@@ -22,7 +22,7 @@ from untrimmed.model import winograd
 from untrimmed.model.convolution import Convolution, Pointwise, as_features, as_image
 from untrimmed.model.network import ActionFormer
 
-# A product is prepared anew for every length, and by default the library keeps 1,024 of them: those of 30 lengths or so.
+# A product is prepared anew for every length, and by default the library keeps 1,024 of them, those of some 30 lengths.
 # It reads this at the first product of the process, so it is set when this module is imported.
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "4096")
 
