@@ -19,7 +19,9 @@ from untrimmed.detection.config import DetectionConfig
 
 SIGMA = 0.5
 HARD_TIOU = 0.1
-LEAST_UNION = np.float32(1e-12)
+LEAST_LENGTH = np.float32(1e-12)
+Weight = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""What is left of the scores of candidates, by their tIoU with a better one; may write into its argument."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,13 @@ def suppress(candidates: Candidates, config: DetectionConfig) -> Candidates:
     if config.suppression == "soft":
         sigma = np.float32(SIGMA if config.sigma is None else config.sigma)
         candidates = candidates.select(candidates.scores >= config.min_score)
-        return _pick(candidates, lambda tiou: np.exp(-(tiou * tiou) / sigma), config)
+
+        def weaken(tiou: NDArray[np.float32]) -> NDArray[np.float32]:
+            np.multiply(tiou, tiou, out=tiou)
+            tiou /= -sigma
+            return np.exp(tiou, out=tiou)
+
+        return _pick(candidates, weaken, config)
     threshold = HARD_TIOU if config.tiou is None else config.tiou
     candidates = candidates.select(candidates.scores > config.min_score)
     return _pick(candidates, lambda tiou: (tiou < threshold).astype(np.float32), config)
@@ -64,7 +72,8 @@ class _Group:
         self.rows = rows
         self.scores = candidates.scores[rows]
         self._starts, self._ends = candidates.segments[rows].T.copy()
-        self._lengths = np.maximum(self._ends - self._starts, 0)
+        self._lengths = np.maximum(self._ends - self._starts, LEAST_LENGTH)
+        self.best = int(self.scores.argmax())
 
     def tious(self, i: int) -> NDArray[np.float32]:
         """Overlap of all with the one at `i`, as `segments.tiou` has it; that one takes twice as long."""
@@ -73,20 +82,24 @@ class _Group:
         np.maximum(overlap, 0, out=overlap)
         union = self._lengths + self._lengths[i]
         union -= overlap
-        overlap /= np.maximum(union, LEAST_UNION, out=union)
+        overlap /= union
         return overlap
 
+    def take_best(self, weight: Weight) -> None:
+        """Take the best one out, and weaken the others."""
+        self.scores *= weight(self.tious(self.best))
+        self.scores[self.best] = 0
+        self.best = int(self.scores.argmax())
 
-def _pick(
-    candidates: Candidates, weight: Callable[[NDArray[np.float32]], NDArray[np.float32]], config: DetectionConfig
-) -> Candidates:
-    """Pick the best candidate again and again; `weight` says what is left of another's score, by its tIoU."""
+
+def _pick(candidates: Candidates, weight: Weight, config: DetectionConfig) -> Candidates:
+    """Pick the best candidate again and again, and weaken the others of its group."""
     if not len(candidates):
         return candidates
     labels = candidates.labels if config.per_class else np.zeros_like(candidates.labels)
     order = np.argsort(labels, kind="stable")
     groups = [_Group(candidates, rows) for rows in np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)]
-    best = np.array([group.scores.max() for group in groups])
+    best = np.array([group.scores[group.best] for group in groups])
     picked: list[int] = []
     picked_scores: list[float] = []
     while len(picked) < config.max_detections:
@@ -94,11 +107,9 @@ def _pick(
         score, group = best[first], groups[first]
         if score < config.min_score or score <= 0:
             break
-        index = int(group.scores.argmax())
-        picked.append(int(group.rows[index]))
+        picked.append(int(group.rows[group.best]))
         picked_scores.append(score)
-        group.scores *= weight(group.tious(index))
-        group.scores[index] = 0
-        best[first] = group.scores.max()
+        group.take_best(weight)
+        best[first] = group.scores[group.best]
     chosen = candidates.select(np.array(picked, dtype=np.int64))
     return Candidates(chosen.segments, np.array(picked_scores, dtype=np.float32), chosen.labels)
