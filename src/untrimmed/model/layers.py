@@ -37,7 +37,9 @@ def _fill_padding_(x: Tensor, valid: Tensor, value: float) -> Tensor:
     if x.device.type != "cpu" or torch.compiler.is_compiling():
         return x.masked_fill_(~valid.unsqueeze(-1), value)
     # To go over all of `x` takes longer than a LayerNorm. A GPU would have to wait for where the padding is.
-    padded = (~valid.all(0)).nonzero().squeeze(1)
+    padded = (~(valid[0] if len(valid) == 1 else valid.all(0))).nonzero().squeeze(1)
+    if len(valid) == 1:
+        return x.index_fill_(1, padded, value)
     rows = x.index_select(1, padded).masked_fill(~valid[:, padded].unsqueeze(-1), value)
     return x.index_copy_(1, padded, rows)
 
