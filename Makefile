@@ -9,8 +9,8 @@ READY := $(VENV)/.ready
 demo: $(READY)  ## draw videos, learn what happens in them, and write a page that shows what was found
 	$(BIN)/untrimmed demo
 
-test: $(READY)  ## all tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest  # tensors here are so small that a second thread is only waited for
+test: $(READY)  ## all tests, in two processes of one thread each: tensors here are too small for more threads
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(READY)  ## style, types, and the direction of imports
 	$(BIN)/ruff check .

@@ -129,7 +129,7 @@ def test_no_more_is_read_ahead_than_said(videos: TrainingVideos, workers: int, m
     for taken in range(1, 6):
         next(batches)
         deadline = time.monotonic() + 10
-        while len(started) < taken + 2 * workers and time.monotonic() < deadline:
+        while len(started) < taken + workers and time.monotonic() < deadline:
             time.sleep(0.001)
         time.sleep(0.01)
         assert len(started) == taken + workers
