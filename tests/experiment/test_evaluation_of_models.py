@@ -15,7 +15,14 @@ from untrimmed.data.formats.activitynet import write_annotations
 from untrimmed.data.inputs import InputConfig, Inputs
 from untrimmed.detection.localizer import Localizer
 from untrimmed.errors import AnnotationError, ConfigError, FeatureError
-from untrimmed.experiment.evaluation import detect_all, evaluate, evaluation_data, refuse_unknown_labels
+from untrimmed.experiment.evaluation import (
+    EvaluationData,
+    detect_all,
+    detections_on,
+    evaluate,
+    evaluation_data,
+    refuse_unknown_labels,
+)
 from untrimmed.experiment.training import Trained, train
 from untrimmed.model.config import ModelConfig
 from untrimmed.model.network import ActionFormer
@@ -50,7 +57,7 @@ def test_a_run_is_evaluated_on_its_own_data(trained: Trained) -> None:
     assert [video.id for video in data.truth] == ["test0", "test1"]
     assert data.tious == (0.25, 0.5)
     assert data.inputs.expected_dimension == DIMENSION
-    score = evaluate(localizer, data.truth, data.inputs, data.tious)
+    score = evaluate(localizer, data)
     assert score.tious == (0.25, 0.5)
     assert trained.last is not None
     assert score.average == pytest.approx(trained.last, abs=1e-9)
@@ -62,7 +69,7 @@ def test_its_best_weights_too(trained: Trained) -> None:
     data = evaluation_data(trained.folder / "best", localizer)
     assert [video.id for video in data.truth] == ["test0", "test1"]
     assert trained.best is not None
-    score = evaluate(localizer, data.truth, data.inputs, data.tious)
+    score = evaluate(localizer, data)
     assert score.average == pytest.approx(trained.best, abs=1e-9)
 
 
@@ -137,7 +144,7 @@ def test_features_of_another_dimension(trained: Trained, tmp_path: Path) -> None
     (tmp_path / "features.json").unlink()
     data = evaluation_data(trained.folder, wide, features=[tmp_path])
     with pytest.raises(FeatureError, match="which is 8 dimensions, but 9 are expected"):
-        evaluate(wide, data.truth, data.inputs, data.tious)
+        evaluate(wide, data)
 
 
 # Detecting and scoring
@@ -183,7 +190,7 @@ def test_labels_are_known_by_name(trained: Trained) -> None:
     localizer = Localizer.load(trained.folder)
     data = evaluation_data(trained.folder, localizer)
     turned = replace(data.truth, labels=LABELS[::-1])
-    score, same = (evaluate(localizer, truth, data.inputs, data.tious) for truth in (data.truth, turned))
+    score, same = (evaluate(localizer, replace(data, truth=truth)) for truth in (data.truth, turned))
     assert score.average == pytest.approx(same.average)
     assert score.labels == same.labels[::-1]
 
@@ -193,10 +200,84 @@ def test_nothing_to_find(tmp_path: Path) -> None:
     write_features(annotations, tmp_path)
     inputs = Inputs(open_features(tmp_path), InputConfig())
     with pytest.raises(AnnotationError, match="none of the 2 videos"):
-        evaluate(untrained(inputs.config), annotations, inputs, (0.5,))
+        evaluate(untrained(inputs.config), EvaluationData(annotations, inputs, (0.5,)))
 
 
 def test_a_run_that_was_moved(trained: Trained, tmp_path: Path) -> None:
     shutil.copytree(trained.folder, tmp_path / "moved")
     localizer = Localizer.load(tmp_path / "moved")
     assert len(evaluation_data(tmp_path / "moved", localizer).truth) == 2  # paths of the data are absolute
+
+
+# Class-agnostic models
+
+
+@pytest.fixture(scope="module")
+def agnostic(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    folder = tmp_path_factory.mktemp("agnostic")
+    options = {
+        "data.class_agnostic": True,
+        "training.epochs": 13,
+        "training.validate_every": 7,
+        "training.optimiser.learning_rate": 1e-2,
+        "evaluation.tious": [0.25, 0.5],
+    }
+    return train(experiment(folder, options), folder / "run")
+
+
+def write_class_scores(truth: Annotations, path: Path) -> None:
+    """As a classifier that knows which classes each video has would write them."""
+    happens = {video.id: {i.label for i in video.instances} for video in truth}
+    results = {id_: [float(label in found) for label in LABELS] for id_, found in happens.items()}
+    path.write_text(json.dumps({"class": LABELS, "results": results}))
+
+
+def test_a_class_agnostic_model_says_only_when(agnostic: Trained) -> None:
+    localizer = Localizer.load(agnostic.folder)
+    assert localizer.labels == ("action",)
+    data = evaluation_data(agnostic.folder, localizer)
+    assert data.truth.labels == ("action",)
+    score = evaluate(localizer, data)
+    assert score.labels == ("action",)
+    assert score.average == pytest.approx(agnostic.last, abs=1e-9)
+    assert score.average > 0.3
+
+
+def test_class_scores_say_what(agnostic: Trained, tmp_path: Path) -> None:
+    localizer = Localizer.load(agnostic.folder)
+    truth = make_videos({"train": 5, "test": 2})
+    write_class_scores(truth, tmp_path / "scores.json")
+    data = evaluation_data(agnostic.folder, localizer, class_scores=tmp_path / "scores.json", top_classes=1)
+    assert data.truth.labels == LABELS
+    found = {each.video_id: each for each in detections_on(data, localizer)}
+    plain = {each.video_id: each for each in detect_all(localizer, data.truth, data.inputs)}
+    for id_, detections in found.items():
+        assert len(detections) == len(plain[id_])
+        assert detections.label_names == LABELS
+        np.testing.assert_allclose(np.sort(detections.scores**2), np.sort(plain[id_].scores), rtol=1e-6)
+    assert set(evaluate(localizer, data).labels) <= set(LABELS)
+
+
+def test_class_scores_of_the_experiment(tmp_path: Path) -> None:
+    options = {
+        "data.class_agnostic": True,
+        "training.epochs": 1,
+        "evaluation.class_scores": str(tmp_path / "scores.json"),
+        "evaluation.top_classes": 1,
+    }
+    config = experiment(tmp_path, options)
+    truth = make_videos({"train": 5, "test": 2})
+    with pytest.raises(AnnotationError, match=r"scores\.json"):
+        train(config, tmp_path / "run")
+    write_class_scores(truth.of_subsets(["train"]), tmp_path / "scores.json")
+    with pytest.raises(AnnotationError, match="there are no class scores of video 'test0', nor of 1 others"):
+        train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    write_class_scores(truth, tmp_path / "scores.json")
+    trained = train(config, tmp_path / "run")
+    localizer = Localizer.load(trained.folder)
+    data = evaluation_data(trained.folder, localizer)
+    assert data.top_classes == 1
+    assert evaluate(localizer, data).average == pytest.approx(trained.last, abs=1e-9)
+    with pytest.raises(ConfigError, match="3 top classes were asked for, but there are 1 to 2"):
+        evaluation_data(trained.folder, localizer, top_classes=3)

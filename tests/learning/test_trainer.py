@@ -24,7 +24,7 @@ from untrimmed.data.features import open_features
 from untrimmed.data.inputs import InputConfig, Inputs
 from untrimmed.detection.localizer import Localizer
 from untrimmed.errors import ConfigError, FeatureError
-from untrimmed.experiment.evaluation import evaluate
+from untrimmed.experiment.evaluation import EvaluationData, evaluate
 from untrimmed.learning import criterion
 from untrimmed.learning.config import OptimiserConfig, TargetConfig, TrainingConfig
 from untrimmed.learning.targets import Targets
@@ -139,7 +139,7 @@ def test_finds_what_it_was_trained_on(tmp_path: Path) -> None:
     def validate(model: ActionFormer) -> float:
         assert not model.training
         localizer = Localizer(model, annotations.labels, inputs.config)
-        scores.append(evaluate(localizer, annotations, inputs, (0.3, 0.4, 0.5, 0.6, 0.7)).average)
+        scores.append(evaluate(localizer, EvaluationData(annotations, inputs, (0.3, 0.4, 0.5, 0.6, 0.7))).average)
         return scores[-1]
 
     made = trained(

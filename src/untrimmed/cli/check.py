@@ -85,10 +85,11 @@ def _check_all(config: ExperimentConfig) -> Report:
 
 
 def _with_classes_checked(report: Report, config: ExperimentConfig, annotations: Annotations) -> Report:
-    stated, found = config.model.num_classes, len(annotations.labels)
+    stated, found = config.model.num_classes, 1 if config.data.class_agnostic else len(annotations.labels)
     if stated in (None, found):
         return report
-    message = f"model.num_classes is {stated}, but the annotations have {found} classes. Correct it, or leave it out"
+    has = "data.class_agnostic makes one of all" if config.data.class_agnostic else f"the annotations have {found}"
+    message = f"model.num_classes is {stated}, but {has} classes. Correct it, or leave it out"
     return replace(report, findings=(*report.findings, Finding("error", annotations.source, message)))
 
 

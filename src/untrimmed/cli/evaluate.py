@@ -35,7 +35,7 @@ def evaluate(
     tious: Annotated[list[float] | None, Parameter(consume_multiple=True)] = None,
     reading: Literal["correct", "official"] = "correct",
     class_scores: Path | None = None,
-    top_classes: int = 2,
+    top_classes: int | None = None,
     out: Path | None = None,
     device: str = "auto",
     precision: Literal["auto", "fp32", "bf16"] = "fp32",
@@ -67,7 +67,7 @@ def evaluate(
     class_scores
         Scores of whole videos by another model: each detection gets the best classes of its video instead of its own.
     top_classes
-        How many classes each detection gets from `--class-scores`.
+        How many classes each detection gets from `--class-scores`; 2 where nothing is said.
     out
         File to write the detections to, CSV or JSON.
     device
@@ -81,7 +81,6 @@ def evaluate(
         raise ConfigError("name either a model folder or --detections FILE, to say what is evaluated")
     if out is not None:
         detections_suffix(out)  # before an hour of work, not after it
-    fused = class_scores is not None
     if detections is not None:
         of_models = {
             "--features": features,
@@ -92,14 +91,17 @@ def evaluate(
         for option, given in of_models.items():
             if given:
                 raise ConfigError(f"{option} has no effect with --detections: leave one of them out")
-        truth, found = _from_file(detections, annotations, subset, fused=fused)
-        thresholds, title = EvaluationConfig().tious, str(detections)
+        truth, found = _from_file(detections, annotations, subset, fused=class_scores is not None)
+        defaults, title = EvaluationConfig(), str(detections)
+        thresholds = defaults.tious
+        if class_scores is not None:
+            found = fuse_all(found, read_class_scores(class_scores, truth.labels), top_classes or defaults.top_classes)
     else:
         assert model is not None
-        data, found = _by_model(model, annotations, features, subset, device, precision, fused=fused)
+        data, found = _by_model(
+            model, annotations, features, subset, class_scores, top_classes, device=device, precision=precision
+        )
         truth, thresholds, title = data.truth, data.tious, str(model)
-    if class_scores is not None:
-        found = fuse_all(found, read_class_scores(class_scores, truth.labels), top_classes)
     if out is not None:
         write_detections(found.values(), out)
     score = mean_average_precision(truth, found, tious or thresholds, reading=reading)
@@ -155,23 +157,26 @@ def _by_model(
     annotations: Path | None,
     features: list[Path] | None,
     subset: list[str] | None,
+    class_scores: Path | None,
+    top_classes: int | None,
+    *,
     device: str,
     precision: Literal["auto", "fp32", "bf16"],
-    *,
-    fused: bool,
 ) -> tuple[EvaluationData, dict[str, Detections]]:
     """Return what a model is evaluated on, and what it detects there."""
     # Imported here, since they bring in torch: a file of detections is scored without it.
     from untrimmed.detection.localizer import Localizer  # noqa: PLC0415
-    from untrimmed.experiment.evaluation import (  # noqa: PLC0415
-        detect_all,
-        evaluation_data,
-        refuse_unknown_labels,
-    )
+    from untrimmed.experiment.evaluation import detections_on, evaluation_data  # noqa: PLC0415
 
     localizer = Localizer.load(model, device=device, precision=precision)
-    data = evaluation_data(model, localizer, annotations=annotations, features=features, subsets=subset)
-    if not fused:
-        refuse_unknown_labels(localizer, data.truth)
-    detections = with_progress(detect_all(localizer, data.truth, data.inputs), "detecting", len(data.truth))
+    data = evaluation_data(
+        model,
+        localizer,
+        annotations=annotations,
+        features=features,
+        subsets=subset,
+        class_scores=class_scores,
+        top_classes=top_classes,
+    )
+    detections = with_progress(detections_on(data, localizer), "detecting", len(data.truth))
     return data, {each.video_id: each for each in detections}

@@ -10,7 +10,7 @@ from untrimmed.cli.console import show_json, warn, with_progress
 from untrimmed.data.annotations import Annotations
 from untrimmed.detection.localizer import Localizer
 from untrimmed.errors import ConfigError, VideoError
-from untrimmed.experiment.evaluation import detect_all, evaluation_data, refuse_unknown_labels
+from untrimmed.experiment.evaluation import detections_on, evaluation_data
 from untrimmed.report.contents import MOST_VIDEOS, Contents
 from untrimmed.report.media import Absent, MediaMode
 from untrimmed.report.page import write_report
@@ -79,9 +79,8 @@ def report(
             raise ConfigError(f"{option} has no effect without --videos FOLDER, which says where the video files are")
     localizer = Localizer.load(run, device=device, precision=precision)
     data = evaluation_data(run, localizer, annotations=annotations, features=features, subsets=subset)
-    refuse_unknown_labels(localizer, data.truth)
     files = _video_files(videos or [], data.truth)
-    found = with_progress(detect_all(localizer, data.truth, data.inputs), "detecting", len(data.truth))
+    found = with_progress(detections_on(data, localizer), "detecting", len(data.truth))
     contents = contents_of_run(
         run,
         localizer,

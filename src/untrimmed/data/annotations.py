@@ -89,6 +89,14 @@ class Annotations:
         """Return the videos for which `keep(video)` holds; the labels stay as they are."""
         return replace(self, videos={id_: video for id_, video in self.videos.items() if keep(video)})
 
+    def of_one_class(self, label: str) -> Annotations:
+        """Return the same instances, all of one class, for a model that is to say only when something happens."""
+        videos = {
+            video.id: replace(video, instances=tuple(replace(i, label=label) for i in video.instances))
+            for video in self
+        }
+        return replace(self, videos=videos, labels=(label,))
+
     def label_numbers(self, video: Video) -> NDArray[np.int64]:
         """Class numbers of a video's instances, `[n]`."""
         return np.array([self.label_index[i.label] for i in video.instances], dtype=np.int64)

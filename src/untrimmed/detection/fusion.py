@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -43,8 +43,8 @@ def fuse_class_scores(detections: Detections, class_scores: ClassScores, *, top:
     )
 
 
-def fuse_all(detections: Mapping[str, Detections], class_scores: ClassScores, top: int = 2) -> dict[str, Detections]:
-    """Fuse the detections of many videos, by video id.
+def check_class_scores(class_scores: ClassScores, videos: Iterable[str], top: int) -> None:
+    """Make sure that there are class scores of all these videos, and so many classes.
 
     Raises:
         ConfigError: if `top` is no number of classes that there are.
@@ -52,4 +52,18 @@ def fuse_all(detections: Mapping[str, Detections], class_scores: ClassScores, to
     """
     if not 1 <= top <= len(class_scores.labels):
         raise ConfigError(f"{top} top classes were asked for, but there are 1 to {len(class_scores.labels)}")
+    absent = [id_ for id_ in videos if id_ not in class_scores.videos]
+    if absent:
+        more = f", nor of {len(absent) - 1} others" if len(absent) > 1 else ""
+        raise AnnotationError(f"there are no class scores of video {absent[0]!r}{more}; leave it out, or add them")
+
+
+def fuse_all(detections: Mapping[str, Detections], class_scores: ClassScores, top: int = 2) -> dict[str, Detections]:
+    """Fuse the detections of many videos, by video id.
+
+    Raises:
+        ConfigError: if `top` is no number of classes that there are.
+        AnnotationError: if there are no class scores of a video.
+    """
+    check_class_scores(class_scores, detections, top)  # all of them, before the first
     return {id_: fuse_class_scores(found, class_scores, top=top) for id_, found in detections.items()}

@@ -41,6 +41,9 @@ class DataConfig:
     """Subsets to evaluate on."""
     unusable: Literal["refuse", "drop"] = "refuse"
     """What is done about instances that end before they start, or of training that lie outside of their video."""
+    class_agnostic: bool = False
+    """Train on all instances as one class, `action`: the model says when, and what is said by others, as by
+    `evaluation.class_scores`."""
     inputs: InputConfig = Field(default_factory=InputConfig)
 
     @property
@@ -57,6 +60,11 @@ class EvaluationConfig:
 
     tious: tuple[TIou, ...] = (0.3, 0.4, 0.5, 0.6, 0.7)
     """Overlaps from which a detection counts as right; the average is over them."""
+    class_scores: Path | None = None
+    """Scores of the classes of whole videos by another model: each detection gets the best classes of its video instead
+    of its own, and the root of the product of both scores."""
+    top_classes: Annotated[int, Field(ge=1)] = 2
+    """How many classes each detection gets from `class_scores`."""
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -100,7 +108,12 @@ def resolved(config: ExperimentConfig) -> ExperimentConfig:
     streams = tuple(path.resolve() for path in data.streams)
     features = streams if len(streams) != 1 else streams[0]
     annotations = None if data.annotations is None else data.annotations.resolve()
-    return replace(config, data=replace(data, annotations=annotations, features=features or None))
+    scores = config.evaluation.class_scores
+    return replace(
+        config,
+        data=replace(data, annotations=annotations, features=features or None),
+        evaluation=replace(config.evaluation, class_scores=None if scores is None else scores.resolve()),
+    )
 
 
 def to_yaml(config: ExperimentConfig) -> str:
@@ -174,9 +187,6 @@ def _set(values: dict[str, Any], key: str, value: Any) -> None:
 
 def _resolve_paths(values: dict[str, Any], folder: Path) -> None:
     """Make the paths of a file relative to it, and find those of data that ship with the package."""
-    data = values.get("data")
-    if not isinstance(data, dict):
-        return
 
     def resolve(value: Any) -> Any:
         if isinstance(value, list):
@@ -187,6 +197,8 @@ def _resolve_paths(values: dict[str, Any], folder: Path) -> None:
             return str(resources.files("untrimmed") / value.removeprefix("package:"))
         return str(folder / Path(value).expanduser())
 
-    for key in ("annotations", "features"):
-        if key in data:
-            data[key] = resolve(data[key])
+    for name, keys in (("data", ("annotations", "features")), ("evaluation", ("class_scores",))):
+        section = values.get(name)
+        for key in keys:
+            if isinstance(section, dict) and key in section:
+                section[key] = resolve(section[key])

@@ -11,12 +11,22 @@ from untrimmed.data.inputs import Inputs
 from untrimmed.errors import AnnotationError, ConfigError
 from untrimmed.experiment.config import DataConfig
 
+ACTION = "action"
+"""The one class of a class-agnostic model."""
+
 
 @dataclass(frozen=True)
 class Data:
-    """The data of an experiment: all annotations, the two splits, and the features, which all have one dimension."""
+    """The data of an experiment.
 
-    annotations: Annotations
+    Attributes:
+        labels: the classes that a model is trained on.
+        train: the training split, of these classes.
+        validate: the validation split, with the classes that the annotations have.
+        inputs: the features, which all have one dimension.
+    """
+
+    labels: tuple[str, ...]
     train: Annotations
     validate: Annotations | None
     inputs: Inputs
@@ -44,7 +54,9 @@ def open_data(config: DataConfig) -> Data:
                 f"{annotations.source}: none of the {len(split)} videos of data.{key} has an instance; name others"
             )
     inputs = open_inputs(config)
-    return Data(annotations, train, validate, replace(inputs, expected_dimension=inputs.dimension))
+    if config.class_agnostic:
+        train = train.of_one_class(ACTION)
+    return Data(train.labels, train, validate, replace(inputs, expected_dimension=inputs.dimension))
 
 
 def annotated(config: DataConfig) -> Annotations:

@@ -8,23 +8,51 @@ from pathlib import Path
 
 from untrimmed.data.annotations import Annotations, Video
 from untrimmed.data.detections import Detections
+from untrimmed.data.formats.class_scores import ClassScores, read_class_scores
 from untrimmed.data.inputs import Inputs
+from untrimmed.detection.fusion import check_class_scores, fuse_class_scores
 from untrimmed.detection.localizer import Localizer
 from untrimmed.detection.recording import Recording
 from untrimmed.errors import AnnotationError, ConfigError
 from untrimmed.evaluation.mean_ap import MeanAP, mean_average_precision
 from untrimmed.experiment.config import ExperimentConfig, load_config
-from untrimmed.experiment.data import annotated, open_inputs
+from untrimmed.experiment.data import ACTION, annotated, open_inputs
 from untrimmed.experiment.run_folder import EXPERIMENT
 
 
 @dataclass(frozen=True)
 class EvaluationData:
-    """What a model is evaluated on."""
+    """What a model is evaluated on.
+
+    Attributes:
+        truth: the videos; where nothing says which class a class-agnostic model found, all of one class.
+        inputs: their features.
+        tious: overlaps from which a detection counts as right.
+        class_scores: of the whole videos, by another model; each detection gets the best classes of its video.
+        top_classes: how many of them.
+    """
 
     truth: Annotations
     inputs: Inputs
     tious: tuple[float, ...]
+    class_scores: ClassScores | None = None
+    top_classes: int = 2
+
+
+def scored_on(truth: Annotations, inputs: Inputs, config: ExperimentConfig) -> EvaluationData:
+    """Return what an experiment's model is evaluated on: videos of `truth`, and what the configuration adds.
+
+    Raises:
+        ConfigError: if more top classes are asked for than there are.
+        AnnotationError: if class scores cannot be read, or those of a video are missing.
+    """
+    scoring = config.evaluation
+    if scoring.class_scores is None:
+        truth = truth.of_one_class(ACTION) if config.data.class_agnostic else truth
+        return EvaluationData(truth, inputs, scoring.tious)
+    class_scores = read_class_scores(scoring.class_scores, truth.labels)
+    check_class_scores(class_scores, truth.videos, scoring.top_classes)
+    return EvaluationData(truth, inputs, scoring.tious, class_scores, scoring.top_classes)
 
 
 def evaluation_data(
@@ -34,6 +62,8 @@ def evaluation_data(
     annotations: Path | None = None,
     features: Sequence[Path] | None = None,
     subsets: Sequence[str] | None = None,
+    class_scores: Path | None = None,
+    top_classes: int | None = None,
 ) -> EvaluationData:
     """Open the data to evaluate a model on: those of the experiment that it comes from, unless others are named.
 
@@ -57,7 +87,24 @@ def evaluation_data(
     truth = annotated(config)
     chosen = subsets or config.validate
     inputs = replace(open_inputs(config), expected_dimension=localizer.model.config.input_dim)
-    return EvaluationData(truth.of_subsets(chosen) if chosen else truth, inputs, experiment.evaluation.tious)
+    own = experiment.evaluation
+    scoring = replace(own, class_scores=class_scores or own.class_scores, top_classes=top_classes or own.top_classes)
+    config = replace(config, class_agnostic=localizer.labels == (ACTION,))
+    return scored_on(
+        truth.of_subsets(chosen) if chosen else truth, inputs, replace(experiment, data=config, evaluation=scoring)
+    )
+
+
+def detections_on(data: EvaluationData, localizer: Localizer) -> Iterator[Detections]:
+    """Detect in each video of the data, in their order, with the classes that they are scored by.
+
+    Raises:
+        AnnotationError: if the model does not know a label of the truth, and no class scores say what it is.
+    """
+    if data.class_scores is None:
+        refuse_unknown_labels(localizer, data.truth)
+    for found in detect_all(localizer, data.truth, data.inputs):
+        yield found if data.class_scores is None else fuse_class_scores(found, data.class_scores, top=data.top_classes)
 
 
 def detect_all(localizer: Localizer, videos: Iterable[Video], inputs: Inputs) -> Iterator[Detections]:
@@ -86,7 +133,7 @@ def refuse_unknown_labels(localizer: Localizer, truth: Annotations) -> None:
                 )
 
 
-def evaluate(localizer: Localizer, truth: Annotations, inputs: Inputs, tious: Sequence[float]) -> MeanAP:
-    """Detect in all videos of `truth` and score the detections."""
-    detections = {found.video_id: found for found in detect_all(localizer, truth, inputs)}
-    return mean_average_precision(truth, detections, tious)
+def evaluate(localizer: Localizer, data: EvaluationData) -> MeanAP:
+    """Detect in all videos of the data and score the detections."""
+    detections = {found.video_id: found for found in detections_on(data, localizer)}
+    return mean_average_precision(data.truth, detections, data.tious)

@@ -16,7 +16,7 @@ from untrimmed.detection.model_folder import ExtractorReference
 from untrimmed.errors import ConfigError
 from untrimmed.experiment.config import ExperimentConfig
 from untrimmed.experiment.data import Data, open_data
-from untrimmed.experiment.evaluation import evaluate
+from untrimmed.experiment.evaluation import EvaluationData, evaluate, scored_on
 from untrimmed.experiment.run_folder import RunFolder, begin, restore
 from untrimmed.learning.trainer import Trainer, Watcher, make_fabric
 from untrimmed.model.config import ModelConfig
@@ -55,6 +55,7 @@ def train(config: ExperimentConfig, out: Path, *, resume: bool = False, watchers
     """
     data = open_data(config.data)
     model_config = _model_config(config.model, data)
+    scored = None if data.validate is None else scored_on(data.validate, data.inputs, config)
     videos = TrainingVideos(data.train, data.inputs, config.training.crop)
     if data.validate is not None:
         read_if_small(data.validate, data.inputs)
@@ -66,7 +67,7 @@ def train(config: ExperimentConfig, out: Path, *, resume: bool = False, watchers
     torch.manual_seed(config.training.seed)
     blank = Localizer(
         ActionFormer(model_config),
-        data.annotations.labels,
+        data.labels,
         data.inputs.config,
         config.detection,
         ExtractorReference.of(data.inputs),
@@ -77,7 +78,7 @@ def train(config: ExperimentConfig, out: Path, *, resume: bool = False, watchers
             blank.model,
             videos,
             config.training,
-            validate=_validation(blank, data, config),
+            validate=None if scored is None else _validation(blank, scored),
             watchers=[folder, *watchers],
         )
         if go_on:
@@ -104,20 +105,15 @@ def _model_config(model: ModelConfig, data: Data) -> ModelConfig:
     """Fill in what the data decide. Streams without widths of their own are projected together."""
     dims = data.inputs.dimensions if model.stream_widths is not None else (data.inputs.dimension,)
     try:
-        return model.for_data(dims if len(dims) > 1 else dims[0], len(data.annotations.labels))
+        return model.for_data(dims if len(dims) > 1 else dims[0], len(data.labels))
     except ValidationError as error:
         raise ConfigError("\n".join(explain(error, ModelConfig, "model"))) from error
     except ValueError as error:
         raise ConfigError(str(error)) from error
 
 
-def _validation(localizer: Localizer, data: Data, config: ExperimentConfig) -> Callable[[ActionFormer], float] | None:
-    truth = data.validate
-    if truth is None:
-        return None
-
+def _validation(localizer: Localizer, data: EvaluationData) -> Callable[[ActionFormer], float]:
     def validate(model: ActionFormer) -> float:
-        now = replace(localizer, model=model)
-        return evaluate(now, truth, data.inputs, config.evaluation.tious).average
+        return evaluate(replace(localizer, model=model), data).average
 
     return validate
