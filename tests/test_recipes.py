@@ -16,11 +16,12 @@ from untrimmed.model.config import ModelConfig
 from untrimmed.model.network import ActionFormer
 
 # What the data decide where a recipe leaves it open: dimensions and classes.
-OF_DATA = {"sbhar": (150, 12), "thumos14_i3d": (2048, 20), "timed_up_and_go": (150, 4)}
+OF_DATA = {"sbhar": (150, 12), "timed_up_and_go": (150, 4)}
 
 
 def model_of(name: str) -> ModelConfig:
-    return load_config(name).model.for_data(*OF_DATA[name])
+    model = load_config(name).model
+    return model.for_data(*OF_DATA[name]) if name in OF_DATA else model
 
 
 def parameters(config: ModelConfig) -> int:
@@ -44,7 +45,7 @@ def test_a_recipe_says_how_it_is_used(name: str) -> None:
     text = recipe_text(name)
     assert text.startswith("# ")
     config = load_config(name)
-    command = re.search(rf"untrimmed train {name} (.*)", text)
+    command = re.search(rf"untrimmed train {name} ((?:.*\\\n)*.*)", text)
     if config.data.annotations is None:
         assert command is not None
         assert "--data.annotations" in command[1]
@@ -59,10 +60,14 @@ def test_parameters(name: str, millions: float) -> None:
 
 def test_parameters_as_published(shared: Path) -> None:
     text = (shared / "reference" / "recipes.md").read_text()
-    header = next(line for line in text.splitlines() if line.startswith("| key |"))
+    names = ["thumos14_i3d", "activitynet_i3d", "activitynet_tsp", "epic_verb_slowfast", "epic_noun_slowfast"]
     row = next(line for line in text.splitlines() if line.startswith("| parameters |"))
-    published = dict(zip(header.split(" | ")[1:], row.split(" | ")[1:], strict=True))
-    assert published["thumos14_i3d"] == f"{parameters(model_of('thumos14_i3d')) / 1e6:.2f} M"
+    published = dict(zip(names, row.split(" | ")[1:], strict=False))
+    for line in text.splitlines():
+        if match := re.fullmatch(r"\| ([a-z+]+) \| .* \| ([\d.]+ M) \|", line):
+            published["ego4d_" + match[1].replace("+", "_")] = match[2]
+    assert len(published) == 11
+    assert published == {name: f"{parameters(model_of(name)) / 1e6:.2f} M" for name in published}
 
 
 def test_thumos14_i3d_has_the_official_settings() -> None:
@@ -142,8 +147,81 @@ def test_recordings_of_a_phone_have_the_published_settings(name: str) -> None:
 
 def test_the_embedded_data_are_what_the_recipe_says() -> None:
     data = open_data(load_config("timed_up_and_go").data)
-    assert len(data.annotations) == 223
     assert data.validate is not None
     assert len(data.train) + len(data.validate) == 223
     assert not {video.id for video in data.train} & {video.id for video in data.validate}
-    assert (data.inputs.dimension, len(data.annotations.labels)) == OF_DATA["timed_up_and_go"]
+    assert (data.inputs.dimension, len(data.labels)) == OF_DATA["timed_up_and_go"]
+
+
+# The benchmarks, beside the table of the official settings
+
+
+def rows_of_settings(shared: Path) -> dict[str, list[str]]:
+    text = (shared / "reference" / "recipes.md").read_text()
+    table = text[text.index("## What differs") : text.index("R1 = ")]
+    return {line.split(" | ")[0].strip("| "): line.strip("| ").split(" | ")[1:] for line in table.splitlines()}
+
+
+@pytest.mark.parametrize(
+    ("column", "name"),
+    [
+        (0, "thumos14_i3d"),
+        (1, "activitynet_i3d"),
+        (2, "activitynet_tsp"),
+        (3, "epic_verb_slowfast"),
+        (4, "epic_noun_slowfast"),
+        *((5, name) for name in recipe_names() if name.startswith("ego4d_")),
+    ],
+)
+def test_benchmarks_have_the_official_settings(shared: Path, column: int, name: str) -> None:
+    def official(key: str) -> str:
+        row = rows_of_settings(shared)[key]
+        stated = row[column]
+        return row[column - 1] if stated == "same" else stated
+
+    config = load_config(name)
+    data, model, training, detection = config.data, config.model, config.training, config.detection
+    assert data.inputs.stride == float(official("feat_stride"))
+    if name == "ego4d_egovlp":
+        assert data.inputs.window == 16
+    else:
+        assert data.inputs.window == float(official("num_frames").split()[0])
+    rate = official("fps")
+    assert data.inputs.rate == (None if rate == "annotations" else float(rate))
+    length = int(official("max_seq_len"))
+    assert training.crop.max_length == length
+    assert data.inputs.resample == (length if official("resample every video to max_seq_len") == "yes" else None)
+    assert training.crop.min_visible == float(official("trunc_thresh"))
+    assert training.crop.ratio == tuple(map(float, official("crop_ratio").split("-")))
+    positional = official("absolute position") == "yes"
+    assert model.position == ("sinusoid" if positional else "none")
+    assert not positional or model.base_length == length
+    window = official("window")
+    assert model.windows == ((7,) * 5 + (None,) if "last global" in window else (int(window),) * model.levels)
+    if not name.startswith("ego4d_"):
+        assert model.num_classes == int(official("num_classes"))
+        assert model.input_dims == int(official("input_dim"))
+        assert model.width == int(official("width (projection, neck, heads)"))
+    assert training.optimiser.learning_rate == float(official("lr"))
+    assert training.optimiser.weight_decay == float(official("weight decay"))
+    assert training.optimiser.clip_norm == float(official("clip"))
+    assert (training.epochs, training.warmup_epochs) == (int(official("epochs (+5 warm-up)")), 5)
+    assert training.batch_size == int(official("batch"))
+    assert training.target.initial_normaliser == float(official("init_loss_norm"))
+    assert training.target.label_smoothing == float(official("label smoothing"))
+    assert training.target.regression_weight == float(official("loss_weight"))
+    assert model.dropout == float(official("dropout"))
+    assert detection.candidates_per_level == int(official("top before NMS"))
+    assert detection.max_detections == int(official("detections kept"))
+    assert detection.min_score == float(official("min_score"))
+    assert detection.sigma == float(official("sigma"))
+    suppression = official("NMS")
+    assert detection.per_class == (suppression == "per class")
+    assert detection.voting_tiou == (None if detection.per_class else 0.9)
+    assert detection.min_duration == float(official("shortest detection (grid)"))
+    assert (data.class_agnostic, config.evaluation.top_classes) == (official("outside class scores") != "no", 2)
+    assert (list(data.train), list(data.validate)) == tuple(
+        [each] for each in official("split trained / tested").split(" / ")
+    )
+    assert data.prefix == ("v_" if official("file names").startswith("`v_") else "")
+    assert data.key == ("feats" if "feats" in official("file names") or ".npz" in official("file names") else None)
