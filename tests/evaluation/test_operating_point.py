@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,12 +13,13 @@ from untrimmed.data.annotations import Annotations, Instance, Video
 from untrimmed.data.detections import Detections
 from untrimmed.errors import AnnotationError, ConfigError
 from untrimmed.evaluation.operating_point import (
-    LEAST_INSTANCES,
     NEVER,
+    PRIOR,
     Outcomes,
     above_thresholds,
     choose_thresholds,
     learn_score_map,
+    leave_out,
     outcomes,
     quality,
     reliability,
@@ -31,7 +33,7 @@ def example(
 ) -> tuple[Annotations, dict[str, Detections]]:
     """One video; the i-th instance of a class is at 10 i; detections are (place, class, score)."""
     rows = tuple(Instance(10.0 * i, 10.0 * i + 5, label) for label, count in instances.items() for i in range(count))
-    truth = Annotations({"v": Video("v", 1000.0, instances=rows)}, LABELS)
+    truth = Annotations({"v": Video("v", 1e6, instances=rows)}, LABELS)
     ordered = sorted(found, key=lambda row: -row[2])
     segments = np.array([(10.0 * place, 10.0 * place + 5) for place, _, _ in ordered]).reshape(-1, 2)
     scores = np.array([score for _, _, score in ordered], dtype=np.float64)
@@ -39,44 +41,69 @@ def example(
     return truth, {"v": Detections("v", segments, scores, labels, LABELS)}
 
 
-RIGHT_AND_WRONG = [
-    *((i, "a", 0.9 - 0.05 * i) for i in range(6)),  # 0.9 to 0.65, right
-    *((50 + i, "a", 0.6 - 0.05 * i) for i in range(6)),  # 0.6 to 0.35, wrong
-    *((i, "b", 0.3 - 0.02 * i) for i in range(5)),  # 0.3 to 0.22, right
-    (60, "b", 0.4),  # wrong, and the best
-    *((70 + i, "b", 0.2) for i in range(9)),  # wrong
-    (0, "c", 0.7),
-    (80, "c", 0.75),
-]
-INSTANCES = {"a": 6, "b": 5, "c": 1}
+MANY = 40 * PRIOR  # so many that a class is on its own
 
 
-def test_each_class_is_cut_off_where_its_f1_is_best() -> None:
-    truth, found = example(RIGHT_AND_WRONG, INSTANCES)
-    a, b, c = choose_thresholds(truth, found)
-    assert (a.label, a.own, a.f1, a.precision, a.recall) == ("a", True, 1.0, 1.0, 1.0)
-    assert 0.6 < a.threshold <= 0.65
-    assert (b.own, b.recall, b.precision) == (True, 1.0, 5 / 6)
-    assert 0.2 < b.threshold <= 0.22
-    assert (c.own, c.instances) == (False, 1)  # fewer than LEAST_INSTANCES: that of all together
-    assert INSTANCES["c"] < LEAST_INSTANCES
-    kept = above_thresholds(found["v"], {point.label: point.threshold for point in (a, b, c)})
-    for point in (a, b, c):
-        of_class = kept.select(kept.labels == LABELS.index(point.label))
-        assert len(of_class) == sum(row[1] == point.label and row[2] >= point.threshold for row in RIGHT_AND_WRONG)
+def two_classes(a: int, b: int) -> tuple[list[tuple[int, str, float]], dict[str, int]]:
+    """Class a, whose detections are right above 0.6, and b, whose are above 0.2; so many instances of each."""
+    random = np.random.default_rng(0)
+    rows = []
+    for label, count, border in (("a", a, 0.6), ("b", b, 0.2)):
+        rows += [(i, label, border + 0.3 * x) for i, x in enumerate(random.uniform(0.01, 1, count))]
+        rows += [(5000 + i, label, border - 0.2 * x) for i, x in enumerate(random.uniform(0.01, 0.9, count))]
+    return rows, {"a": a, "b": b}
+
+
+def test_a_class_with_many_instances_has_its_own_threshold() -> None:
+    a, b = choose_thresholds(*example(*two_classes(MANY, MANY)))
+    assert (a.label, b.label) == ("a", "b")
+    assert a.threshold == pytest.approx(0.6, abs=0.01)
+    assert b.threshold == pytest.approx(0.2, abs=0.01)
+    assert min(a.f1, b.f1) > 0.99
+
+
+def test_a_class_with_few_has_nearly_that_of_all_together() -> None:
+    _, b = choose_thresholds(*example(*two_classes(MANY, 3)))
+    assert b.threshold > 0.5
+    assert (b.instances, b.recall) == (3, 0.0)
+
+
+def test_what_is_said_of_a_point_is_what_it_keeps() -> None:
+    truth, found = example(*two_classes(100, 30))
+    for precision in (None, 0.8):
+        points = choose_thresholds(truth, found, precision=precision)
+        kept = above_thresholds(found["v"], {point.label: point.threshold for point in points})
+        for point in points:
+            of_class = kept.select(kept.labels == LABELS.index(point.label))
+            right = int((of_class.segments[:, 0] < 50_000).sum())
+            assert point.precision == pytest.approx(right / max(1, len(of_class)))
+            assert point.recall == pytest.approx(right / point.instances)
+            assert point.f1 == pytest.approx(2 * right / (len(of_class) + point.instances))
 
 
 def test_a_wanted_precision_is_reached_with_as_many_detections_as_possible() -> None:
-    truth, found = example(RIGHT_AND_WRONG, INSTANCES)
-    a, b, _ = choose_thresholds(truth, found, precision=0.75)
-    assert a.precision == pytest.approx(6 / 8)
-    assert a.threshold == pytest.approx(0.55)
-    assert b.precision == pytest.approx(5 / 6)
-    a, b, _ = choose_thresholds(truth, found, precision=1.0)
-    assert a.precision == 1.0
-    assert a.threshold == pytest.approx(0.65)
-    assert (b.threshold, b.precision, b.recall, b.f1) == (NEVER, 0.0, 0.0, 0.0)
-    assert not (above_thresholds(found["v"], {"a": a.threshold, "b": b.threshold}).labels == 1).any()
+    truth, found = example(*two_classes(MANY, MANY))
+    a, b = choose_thresholds(truth, found, precision=0.8)
+    for point in (a, b):
+        assert point.precision == pytest.approx(0.8, abs=0.02)
+        assert point.recall == 1.0
+    a, b = choose_thresholds(truth, found, precision=0.95)
+    for point in (a, b):
+        assert point.precision == pytest.approx(0.95, abs=0.02)
+        assert point.recall == 1.0
+
+
+def test_a_precision_that_is_never_reached() -> None:
+    truth, found = example([(i + 500, "a", 0.5) for i in range(9)] + [(0, "a", 0.1)], {"a": 1})
+    (point,) = choose_thresholds(truth, found, precision=0.9)
+    assert (point.threshold, point.precision, point.recall, point.f1) == (NEVER, 0.0, 0.0, 0.0)
+    assert not len(above_thresholds(found["v"], {"a": point.threshold}))
+    (nothing,) = choose_thresholds(truth, {})
+    assert nothing.threshold == NEVER
+
+
+RIGHT_AND_WRONG = [*((i, "a", 0.9 - 0.05 * i) for i in range(6)), *((50 + i, "b", 0.6 - 0.05 * i) for i in range(6))]
+INSTANCES = {"a": 6, "b": 6}
 
 
 def test_classes_without_a_threshold_are_left_out() -> None:
@@ -100,8 +127,8 @@ def test_nothing_to_choose_by() -> None:
 def test_quality() -> None:
     truth, found = example(RIGHT_AND_WRONG, INSTANCES)
     point = quality(truth, found)
-    right, kept, there = 12, len(RIGHT_AND_WRONG), 12
-    assert (point.precision, point.recall) == (right / kept, 1.0)
+    right, kept, there = 6, 12, 12
+    assert (point.precision, point.recall) == (right / kept, right / there)
     assert point.f1 == pytest.approx(2 * right / (kept + there))
     nothing = quality(truth, {})
     assert (nothing.precision, nothing.recall, nothing.f1) == (0, 0, 0)
@@ -135,7 +162,6 @@ def test_a_score_map_is_the_nearest_step_function(sample: tuple[np.ndarray, np.n
     scores, right = sample
     learnt = learn_score_map(Outcomes(scores, right))
     values = np.unique(scores)
-    # The blocks' right and number add up to all.
     slow = [
         max(
             min(right[(scores >= low) & (scores <= high)].mean() for high in values if high >= v)
@@ -144,8 +170,7 @@ def test_a_score_map_is_the_nearest_step_function(sample: tuple[np.ndarray, np.n
         )
         for v in values
     ]
-    steps = np.unique(np.round(slow, 12))
-    np.testing.assert_allclose(np.unique(np.round(learnt.probabilities, 12)), steps)
+    np.testing.assert_allclose(learnt(values), slow, atol=1e-12)
 
 
 def test_scores_that_are_probabilities_stay_as_they_are() -> None:
@@ -180,3 +205,35 @@ def test_the_error_of_bins() -> None:
     assert reliability(Outcomes(np.array([1.0]), np.array([True]))).error == 0
     assert reliability(Outcomes(np.empty(0), np.empty(0, bool))).error == 0
     assert learn_score_map(Outcomes(np.empty(0), np.empty(0, bool)))(np.array([0.3])).tolist() == [0.0]
+
+
+# On videos that were left out
+
+
+def three_videos() -> tuple[Annotations, dict[str, Detections]]:
+    truth, found = example(*two_classes(100, 100))
+    ids = ("u", "v", "w")
+    videos = {id_: Video(id_, 1e6, instances=truth["v"].instances) for id_ in ids}
+    return Annotations(videos, LABELS), {id_: replace(found["v"], video_id=id_) for id_ in ids}
+
+
+def test_videos_that_are_alike_are_told_by_the_others() -> None:
+    truth, found = three_videos()
+    left = leave_out(truth, found)
+    assert left is not None
+    points = choose_thresholds(truth.where(lambda v: v.id != "u"), found)
+    assert left.chosen.f1 == pytest.approx(
+        quality(truth, {k: above_thresholds(d, {p.label: p.threshold for p in points}) for k, d in found.items()}).f1
+    )
+    assert left.fixed.f1 == pytest.approx(quality(truth, {k: d.above(0.5) for k, d in found.items()}).f1)
+    assert left.error == pytest.approx(reliability(outcomes(truth, found)).error)
+    assert left.error_after < 0.01 < left.error
+
+
+def test_one_video_cannot_be_left_out() -> None:
+    assert leave_out(*example(*two_classes(9, 9))) is None
+
+
+def test_detections_of_other_videos_do_no_harm() -> None:
+    truth, found = three_videos()
+    assert leave_out(truth, found | {"x": replace(found["u"], video_id="x")}) == leave_out(truth, found)

@@ -5,13 +5,13 @@ detections of videos that the model was not trained on:
 
 - the threshold of a class is the score with the best F1, or the lowest one from which a wanted precision is reached;
 - a score becomes the probability to be right by isotonic regression (Zadrozny and Elkan, KDD 2002): the step function
-  that never falls and is nearest to what was right and what was not, with straight lines between its steps' middles.
+  that never falls and is nearest to what was right and what was not, with straight lines from step to step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +20,13 @@ from untrimmed.data.annotations import Annotations
 from untrimmed.data.detections import Detections
 from untrimmed.errors import AnnotationError, ConfigError
 from untrimmed.evaluation.matching import match, pool_detections, pool_instances
-from untrimmed.evaluation.precision_recall import Curve, OperatingPoint, precision_recall
+from untrimmed.evaluation.precision_recall import Curve, OperatingPoint, precision_recall, roundest
 
-LEAST_INSTANCES = 5
-"""A class with fewer instances has the threshold of all classes together: its own would be chance."""
+PRIOR = 50
+"""Each class is given so many more instances, found as those of all classes together are. With the thresholds that a
+dozen instances alone lead to, other people's recordings score lower than with one threshold for all classes."""
+FIXED = 0.5
+"""The threshold that one would take without choosing."""
 NEVER = float("inf")
 """Threshold of a class that never reaches the wanted precision."""
 
@@ -35,7 +38,6 @@ class ClassPoint:
     Attributes:
         label: the class.
         instances: how many of it there were.
-        own: whether the threshold is its own, and not that of all classes together.
         threshold: lowest score that counts; infinite if no score reaches the wanted precision.
         precision: in [0, 1]; 0 where nothing is kept.
         recall: in [0, 1].
@@ -44,7 +46,6 @@ class ClassPoint:
 
     label: str
     instances: int
-    own: bool
     threshold: float
     precision: float
     recall: float
@@ -54,7 +55,7 @@ class ClassPoint:
 def choose_thresholds(
     truth: Annotations, detections: Mapping[str, Detections], *, tiou: float = 0.5, precision: float | None = None
 ) -> tuple[ClassPoint, ...]:
-    """Choose a threshold for each class of the truth.
+    """Choose a threshold for each class of the truth: its own where it has many instances, else nearly that of all.
 
     Args:
         truth: videos that the model was not trained on.
@@ -77,17 +78,14 @@ def choose_thresholds(
         raise AnnotationError(
             f"{truth.source}: none of the {len(truth)} videos has an instance to choose thresholds by"
         )
-    together = _chosen(found.overall, precision)
     points = []
     for label, curve in zip(found.labels, found.by_class, strict=True):
-        own = curve.instances >= LEAST_INSTANCES
-        threshold = _chosen(curve, precision) if own else together
+        threshold = _chosen(curve, found.overall, precision)
         kept, right = (int(count[0]) for count in curve.at(np.array([threshold])))
         points.append(
             ClassPoint(
                 label,
                 curve.instances,
-                own,
                 threshold,
                 right / max(1, kept),
                 right / curve.instances,
@@ -97,11 +95,24 @@ def choose_thresholds(
     return tuple(points)
 
 
-def _chosen(curve: Curve, precision: float | None) -> float:
+def _chosen(curve: Curve, overall: Curve, precision: float | None) -> float:
+    """Choose the threshold of a class from its own curve and, as `PRIOR` instances, that of all classes."""
+    scores = overall.scores  # those of the class are among them
+    share = PRIOR / overall.instances
+    own_kept, own_right = curve.at(scores)
+    kept, right = own_kept + share * overall.kept, own_right + share * overall.right
     if precision is None:
-        return NEVER if curve.best is None else curve.best.threshold
-    reached = np.flatnonzero(curve.precision >= precision)
-    return float(curve.scores[reached[-1]]) if len(reached) else NEVER
+        f1 = 2 * right / (kept + curve.instances + PRIOR)
+        best = int(f1.argmax()) if len(f1) else 0
+        if not len(f1) or not f1[best]:
+            return NEVER
+    else:
+        reached = np.flatnonzero(right >= precision * kept)
+        if not len(reached):
+            return NEVER
+        best = int(reached[-1])
+    below = float(scores[best + 1]) if best + 1 < len(scores) else 0.0
+    return roundest(below, float(scores[best])) if below < scores[best] else float(scores[best])
 
 
 def above_thresholds(detections: Detections, thresholds: Mapping[str, float]) -> Detections:
@@ -123,6 +134,68 @@ def quality(truth: Annotations, detections: Mapping[str, Detections], *, tiou: f
         return OperatingPoint(0.0, 0.0, 0.0, 0.0)
     return OperatingPoint(
         float(curve.scores[-1]), float(curve.precision[-1]), float(curve.recall[-1]), float(curve.f1[-1])
+    )
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """How good choices are on videos that they were not made by: each part of the videos in turn, all together.
+
+    Attributes:
+        chosen: with the thresholds that the other videos lead to.
+        fixed: with one threshold for all classes, `FIXED`.
+        error: expected calibration error of the scores as they are.
+        error_after: that of the probabilities that the other videos lead to.
+    """
+
+    chosen: OperatingPoint
+    fixed: OperatingPoint
+    error: float
+    error_after: float
+
+
+def leave_out(
+    truth: Annotations,
+    detections: Mapping[str, Detections],
+    *,
+    tiou: float = 0.5,
+    precision: float | None = None,
+    parts: int = 5,
+) -> LeftOut | None:
+    """Choose and learn on all but a part of the videos, and apply it to that part; each part in turn.
+
+    Args:
+        truth: videos that the model was not trained on.
+        detections: by video id.
+        tiou: overlap from which a detection is right.
+        precision: as for `choose_thresholds`.
+        parts: how many; fewer if there are not so many videos.
+
+    Returns:
+        `None` where a part and its rest would not both have instances, as with a single video.
+    """
+    order = np.random.default_rng(0).permutation(sorted(truth.videos))
+    held_out = [set(order[i::parts].tolist()) for i in range(min(parts, len(order)))]
+    chosen: dict[str, Detections] = {}
+    probable: list[Outcomes] = []
+    for part in held_out:
+        own = replace(truth, videos={id_: truth[id_] for id_ in truth.videos if id_ in part})
+        rest = replace(truth, videos={id_: truth[id_] for id_ in truth.videos if id_ not in part})
+        if not any(video.instances for video in rest):
+            return None
+        points = choose_thresholds(rest, detections, tiou=tiou, precision=precision)
+        thresholds = {point.label: point.threshold for point in points}
+        chosen |= {id_: above_thresholds(detections[id_], thresholds) for id_ in part if id_ in detections}
+        score_map = learn_score_map(outcomes(rest, detections, tiou=tiou))
+        found = outcomes(own, detections, tiou=tiou)
+        probable.append(Outcomes(score_map(found.scores), found.right))
+    after = Outcomes(np.concatenate([o.scores for o in probable]), np.concatenate([o.right for o in probable]))
+    known = {id_: detections[id_] for id_ in truth.videos if id_ in detections}
+    return LeftOut(
+        quality(truth, chosen, tiou=tiou),
+        quality(truth, {id_: each.above(FIXED) for id_, each in known.items()}, tiou=tiou),
+        reliability(outcomes(truth, known, tiou=tiou)).error,
+        reliability(after).error,
     )
 
 
@@ -164,14 +237,15 @@ def learn_score_map(found: Outcomes) -> ScoreMap:
     scores, group, counts = np.unique(found.scores, return_inverse=True, return_counts=True)
     right = np.bincount(group, weights=found.right, minlength=len(scores))
     # Pool adjacent violators: a block takes in those before it that are better than it.
-    blocks: list[tuple[float, float, float]] = []  # right, number, sum of the scores
-    for block in zip(right.tolist(), counts.tolist(), (scores * counts).tolist(), strict=True):
+    blocks: list[tuple[float, int, float, float]] = []  # right, number, lowest and highest score
+    for block in zip(right.tolist(), counts.tolist(), scores.tolist(), scores.tolist(), strict=True):
         blocks.append(block)
         while len(blocks) > 1 and blocks[-2][0] * blocks[-1][1] >= blocks[-1][0] * blocks[-2][1]:
             last, before = blocks.pop(), blocks.pop()
-            blocks.append((before[0] + last[0], before[1] + last[1], before[2] + last[2]))
-    table = np.array(blocks).reshape(-1, 3)
-    return ScoreMap(table[:, 2] / table[:, 1], table[:, 0] / table[:, 1])
+            blocks.append((before[0] + last[0], before[1] + last[1], before[2], last[3]))
+    steps = [(score, of / number) for of, number, low, high in blocks for score in sorted({low, high})]
+    table = np.array(steps).reshape(-1, 2)
+    return ScoreMap(table[:, 0], table[:, 1])
 
 
 @dataclass(frozen=True, eq=False)
