@@ -126,12 +126,18 @@ def describe(declared: Any) -> str:
         return " or ".join(map(repr, arguments))
     if origin in (Union, UnionType):
         return ", or ".join(map(describe, arguments))
-    if origin is tuple:
-        length = "" if arguments[-1] is Ellipsis else f" of {len(arguments)}"
-        return f"a list{length}, each {describe(arguments[0])}"
+    if origin in (tuple, Mapping):
+        return _describe_many(origin, arguments)
     if is_dataclass(declared):
         return f"a section with keys such as {', '.join(field.name for field in fields(declared)[:3])}"
     return _TYPES[declared]
+
+
+def _describe_many(origin: Any, arguments: tuple[Any, ...]) -> str:
+    if origin is Mapping:
+        return f"a section, each value {describe(arguments[1])}"
+    length = "" if arguments[-1] is Ellipsis else f" of {len(arguments)}"
+    return f"a list{length}, each {describe(arguments[0])}"
 
 
 def _place(kind: type[Any], location: Sequence[str | int]) -> tuple[list[str], Any]:
@@ -147,6 +153,8 @@ def _place(kind: type[Any], location: Sequence[str | int]) -> tuple[list[str], A
             declared = get_type_hints(only, include_extras=True).get(str(part))
         elif get_origin(only) is tuple:
             declared = get_args(only)[0]
+        elif get_origin(only) is Mapping:
+            declared = get_args(only)[1]
         else:
             break
         path.append(str(part))

@@ -16,6 +16,7 @@ from command_line import files, refused, run
 
 from pickle_bomb import Bomb
 from synthetic import make_videos, write_experiment
+from untrimmed.experiment.config import recipe_names
 
 Spoil = Callable[[Path], object]
 
@@ -272,5 +273,6 @@ def test_several_mistakes_have_a_line_each(data: Path) -> None:
 def test_unknown_recipe(name: str, tmp_path: Path) -> None:
     line = refused("train", name, "--out", tmp_path / "run", code=2)
     assert line.startswith(f"{name!r} is neither a recipe nor a .yaml file; ")
-    assert ("did you mean 'timed_up_and_go'?" if name != "nothing" else "there are sbhar,") in line
+    every = f"there are {', '.join(recipe_names())}. `untrimmed recipes` lists them"
+    assert ("did you mean 'timed_up_and_go'?" if name != "nothing" else every) in line
     assert not (tmp_path / "run").exists()

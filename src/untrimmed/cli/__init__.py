@@ -18,6 +18,7 @@ COMMANDS = {
     "check": "Say what is wrong with a data set, before training.",
     "train": "Train a localizer.",
     "evaluate": "Score a model, or a file of detections.",
+    "calibrate": "Learn which detections of a model to believe.",
     "detect": "Detect actions in recordings.",
     "report": "Write a page that shows what a run came to.",
     "import-official": "Make a model of an official ActionFormer checkpoint.",

@@ -35,7 +35,8 @@ def detect(
     out: Path | None = None,
     format: TrackFormat | None = None,  # noqa: A002  the option is called so
     render: Path | None = None,
-    min_score: float = 0.2,
+    confident: bool = False,
+    min_score: float | None = None,
     top: int = 20,
     extractor: str | None = None,
     allow_truncated: bool = False,
@@ -74,8 +75,11 @@ def detect(
         Write such a file for each recording into the folder `--out`.
     render
         Write a copy of the video with a timeline of the detections from `--min-score`: a .mp4 file; or a folder.
+    confident
+        Only what counts, as `untrimmed calibrate` has learnt it; scores are probabilities to be right.
     min_score
-        Lowest score that is printed, and shown in subtitles, labels and copies.
+        Lowest score that is printed, and shown in subtitles, labels and copies: 0.2 where nothing is said, 0 with
+        `--confident`.
     top
         Most detections that are printed of a recording.
     extractor
@@ -113,8 +117,11 @@ def detect(
         _refuse({"annotations": annotations, "key": key}, "features", f"{path} is looked at as video")
     if font is not None and render is None:
         raise ConfigError("--font has an effect with --render only: leave it out")
+    if confident and class_scores is not None:
+        raise ConfigError("--confident is about the model's own scores, which --class-scores replace: leave one out")
+    min_score = (0.0 if confident else 0.2) if min_score is None else min_score
     memory = None if max_memory is None else byte_count(max_memory, "--max-memory")
-    localizer = Localizer.load(model, device=device, precision=precision, max_memory=memory)
+    localizer = Localizer.load(model, device=device, precision=precision, max_memory=memory, confident=confident)
     known = None if annotations is None else read_annotations(annotations)
     recordings: FeatureRecordings | Videos
     if features:

@@ -20,6 +20,7 @@ from untrimmed.data.features import view_feature_file
 from untrimmed.data.features.formats import FORMATS
 from untrimmed.data.inputs import InputConfig
 from untrimmed.detection.backbone import inputs_of, open_backbone
+from untrimmed.detection.confidence import Confidence
 from untrimmed.detection.config import DetectionConfig
 from untrimmed.detection.decode import decode
 from untrimmed.detection.model_folder import (
@@ -82,6 +83,7 @@ class Localizer:
         extractor: name and fingerprint of what made the features, where known.
         precision: `bf16` computes in it; `auto` does where the processor does so natively.
         own_extractor: makes features of videos, instead of the one that `extractor` names (see `with_extractor`).
+        confidence: where set, only detections that count are found, with their probability to be right as score.
         max_memory: bytes that the model may take: its weights, the features that it is given at a time, and what it
             computes of them. Longer recordings are given to it in overlapping parts, which takes more time and finds
             the same. Not counted are features that the caller holds, and what is predicted of a recording. Left out,
@@ -99,6 +101,7 @@ class Localizer:
     precision: Precision = "fp32"
     own_extractor: Extractor | None = None
     max_memory: int | None = None
+    confidence: Confidence | None = None
 
     def __post_init__(self) -> None:
         if self.max_memory is not None:
@@ -112,6 +115,7 @@ class Localizer:
         device: str = "auto",
         precision: Precision = "fp32",
         max_memory: int | None = None,
+        confident: bool = False,
     ) -> Localizer:
         """Load a model folder: `config.yaml` and `model.safetensors`.
 
@@ -120,10 +124,12 @@ class Localizer:
             device: `auto` is the first of cuda, mps and cpu that is there.
             precision: see the class.
             max_memory: see the class.
+            confident: find only detections that count, as `untrimmed calibrate` has learnt which these are.
 
         Raises:
             ConfigError: if there is no such device here, or the model cannot do with so little memory.
-            ModelError: if the folder is not a model folder, or its files are damaged or do not fit each other.
+            ModelError: if the folder is not a model folder, its files are damaged or do not fit each other, or it has
+                not been calibrated and has to be confident.
         """
         place = pick_device(device)
         config, model = read_model_folder(Path(folder))
@@ -136,6 +142,7 @@ class Localizer:
             config.extractor,
             precision,
             max_memory=max_memory,
+            confidence=Confidence.load(Path(folder)) if confident else None,
         )
 
     @property
@@ -340,7 +347,8 @@ class Localizer:
         if self.detection.voting_tiou is not None and len(kept):
             segments = vote(segments, candidates, self.detection.voting_tiou)
         seconds = geometry.clip(video.grid.to_seconds(segments.astype(np.float64)), video.duration)
-        return Detections(video.id, seconds, kept.scores.astype(np.float64), kept.labels, self.labels)
+        found = Detections(video.id, seconds, kept.scores.astype(np.float64), kept.labels, self.labels)
+        return found if self.confidence is None else self.confidence.select(found)
 
 
 def _is_video(recording: object) -> bool:
