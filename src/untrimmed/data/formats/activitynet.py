@@ -20,7 +20,6 @@ has 30). Benchmarks count them, and `untrimmed.data.check` lists them.
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -29,7 +28,7 @@ from typing import Any, NamedTuple
 
 from untrimmed.data.annotations import Annotations, Instance, Video
 from untrimmed.data.files import write_atomically
-from untrimmed.data.formats.reading import MOST_CLASSES, Problem, class_name, read_json, refuse, shown
+from untrimmed.data.formats.reading import MOST_CLASSES, Problem, class_name, is_number, read_json, refuse, shown
 from untrimmed.errors import AnnotationError
 
 
@@ -138,10 +137,10 @@ def _video(id_: str, entry: object) -> Video:
         raise _FaultError(f"expected an object, found {shown(entry)}")
     if "duration" not in entry:
         raise _FaultError('"duration" is missing; it has to be the length in seconds')
-    if not (_is_number(entry["duration"]) and entry["duration"] > 0):
+    if not (is_number(entry["duration"]) and entry["duration"] > 0):
         raise _FaultError(f'"duration" is {shown(entry["duration"])}, but has to be a positive number of seconds')
     rate = entry.get("fps")
-    if rate is not None and not (_is_number(rate) and rate > 0):
+    if rate is not None and not (is_number(rate) and rate > 0):
         raise _FaultError(f'"fps" is {shown(rate)}, but has to be a positive number of frames per second')
     subset = entry.get("subset")
     if not isinstance(subset, str | None):
@@ -189,16 +188,12 @@ def _label(item: object) -> tuple[str | None, int | None]:
 def _segment(item: Mapping[str, Any]) -> tuple[float, float]:
     """Return start and end of an instance."""
     segment = item.get("segment")
-    if not (isinstance(segment, list) and len(segment) == 2 and all(map(_is_number, segment))):
+    if not (isinstance(segment, list) and len(segment) == 2 and all(map(is_number, segment))):
         raise _FaultError(f'"segment" is {shown(segment)}, but has to be [start, end] in seconds')
     start, end = segment
     if start > end:
         raise _FaultError(f'"segment" is {shown(segment)}, but has to start before it ends; swap the two, or remove it')
     return float(start), float(end)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _wrong_unit(parsed: Sequence[tuple[Video, Sequence[_Item]]]) -> list[Problem]:

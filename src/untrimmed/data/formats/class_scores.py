@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from untrimmed.data.formats.reading import read_json, shown
+from untrimmed.data.formats.reading import is_number, read_json, shown
 from untrimmed.errors import AnnotationError
 
 
@@ -64,7 +63,7 @@ def _row(path: Path, id_: str, row: Any, names: tuple[str, ...]) -> NDArray[np.f
     if len(row) != len(names):
         raise AnnotationError(f"{place}: {len(row)} scores, but there are {len(names)} classes")
     for score in row:
-        if not isinstance(score, int | float) or not math.isfinite(score) or score < 0:
+        if not is_number(score) or score < 0:
             raise AnnotationError(f"{place}: {shown(score)} is no score; expected are numbers from 0 up")
     return np.array(row, dtype=np.float64)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import reprlib
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from untrimmed.errors import AnnotationError
 
@@ -44,6 +45,14 @@ def refuse(path: Path, problems: Sequence[Problem]) -> None:
 def shown(value: object) -> str:
     """Return a value for a message, shortened."""
     return reprlib.repr(value)
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether a value is a finite number that a float can hold (JSON's whole numbers may be larger)."""
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def class_name(number: int) -> str:
