@@ -7,15 +7,20 @@ and class that nobody has taken yet, the one that it overlaps with most, if thei
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from untrimmed.data.annotations import Annotations
 from untrimmed.data.detections import Detections
+from untrimmed.errors import AnnotationError, ConfigError
 from untrimmed.segments import tiou
+
+Reading = Literal["correct", "official"]
+"""Where the official code has a fault, what is meant, or what it does."""
 
 _MOST_PAIRS = 1 << 20
 """So many overlaps are computed at once, to bound the memory."""
@@ -35,6 +40,10 @@ class Pool:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def of_one_class(self) -> Self:
+        """Return the same segments, as if there were one class only."""
+        return replace(self, labels=np.zeros_like(self.labels))
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +66,29 @@ class Pairs:
     tious: NDArray[np.float64]
 
 
+def checked_tious(tious: Sequence[float]) -> tuple[float, ...]:
+    """Return tIoU thresholds.
+
+    Raises:
+        ConfigError: if there is none, or one is not in (0, 1].
+    """
+    thresholds = tuple(float(threshold) for threshold in tious)
+    if not thresholds or not all(0 < threshold <= 1 for threshold in thresholds):
+        raise ConfigError(f"tIoU thresholds are {list(thresholds)}, but have to be one or more numbers in (0, 1]")
+    return thresholds
+
+
+def is_official(reading: str) -> bool:
+    """Whether a reading is the official one.
+
+    Raises:
+        ConfigError: if there is no such reading.
+    """
+    if reading not in ("correct", "official"):
+        raise ConfigError(f"reading is {reading!r}, but has to be 'correct' or 'official'")
+    return reading == "official"
+
+
 def pool_instances(truth: Annotations, *, latest_first: bool = False) -> Pool:
     """Pool the instances of all videos, by time, so that the order in the file has no influence.
 
@@ -69,6 +101,19 @@ def pool_instances(truth: Annotations, *, latest_first: bool = False) -> Pool:
     segments = np.concatenate([np.empty((0, 2)), *(video.segments for video in truth)])
     order = np.arange(len(videos))[::-1] if latest_first else np.lexsort((segments[:, 1], segments[:, 0], videos))
     return Pool(videos[order], labels[order], segments[order])
+
+
+def pool_some_instances(truth: Annotations, *, latest_first: bool = False) -> Pool:
+    """Pool the instances as `pool_instances` does.
+
+    Raises:
+        AnnotationError: if there is none, without which no mean over classes is defined.
+    """
+    instances = pool_instances(truth, latest_first=latest_first)
+    if not len(instances):
+        found = f"none of the {len(truth)} videos to evaluate on has an instance"
+        raise AnnotationError(f"{truth.source}: {found}, so there is no mAP; choose a subset with annotations")
+    return instances
 
 
 def pool_detections(

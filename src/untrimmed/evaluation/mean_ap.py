@@ -25,17 +25,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from untrimmed.data.annotations import Annotations
 from untrimmed.data.detections import Detections
-from untrimmed.errors import AnnotationError, ConfigError
-from untrimmed.evaluation.matching import Pool, match, pool_detections, pool_instances
+from untrimmed.evaluation.matching import (
+    Pool,
+    Reading,
+    checked_tious,
+    is_official,
+    match,
+    pool_detections,
+    pool_some_instances,
+)
 
-Reading = Literal["correct", "official"]
 AnyPool = TypeVar("AnyPool", bound=Pool)
 
 
@@ -97,22 +103,14 @@ def mean_average_precision(
         AnnotationError: if `truth` has no instances, without which the mAP is not defined.
         ConfigError: if there is no threshold, or one is out of range, or the reading is an unknown one.
     """
-    thresholds = tuple(float(threshold) for threshold in tious)
-    if not thresholds or not all(0 < threshold <= 1 for threshold in thresholds):
-        raise ConfigError(f"tIoU thresholds are {list(thresholds)}, but have to be one or more numbers in (0, 1]")
-    if reading not in ("correct", "official"):
-        raise ConfigError(f"reading is {reading!r}, but has to be 'correct' or 'official'")
-    official = reading == "official"
-    instances = pool_instances(truth, latest_first=official)
-    if not len(instances):
-        found = f"none of the {len(truth)} videos to evaluate on has an instance"
-        raise AnnotationError(f"{truth.source}: {found}, so there is no mAP; choose a subset with annotations")
+    thresholds, official = checked_tious(tious), is_official(reading)
+    instances = pool_some_instances(truth, latest_first=official)
     pool = pool_detections(truth, detections, latest_first=official, strangers=official)
 
     numbers, counts = np.unique(instances.labels, return_counts=True)
     labels = tuple(truth.labels[number] for number in numbers)
     if official:
-        instances, pool = _renumbered(instances, numbers), _renumbered(pool, numbers)
+        instances, pool = renumbered(instances, numbers), renumbered(pool, numbers)
         numbers = np.arange(len(labels))
     hits = match(instances, pool, thresholds) >= 0
     ap = [
@@ -134,7 +132,7 @@ def average_precision(hits: NDArray[np.bool_], instances: int) -> NDArray[np.flo
     return (best_from_here * hits).sum(axis=-1) / instances  # recall rises by 1 / instances at every hit
 
 
-def _renumbered(pool: AnyPool, present: NDArray[np.int64]) -> AnyPool:
+def renumbered(pool: AnyPool, present: NDArray[np.int64]) -> AnyPool:
     """Number the classes that are present without gaps and keep the numbers of others, as the official code does."""
     place = np.searchsorted(present, pool.labels).clip(max=len(present) - 1)
     return replace(pool, labels=np.where(present[place] == pool.labels, place, pool.labels))
