@@ -50,7 +50,7 @@ def test_unknown_key_with_the_one_that_was_meant(values: dict[str, Any], unknown
 
 @pytest.mark.parametrize("name", ["colour", "str", "none", "5", 5])
 def test_unknown_key_that_is_like_no_other(name: object) -> None:
-    known = "annotations, features, prefix, key, train, validate, unusable, class_agnostic, inputs"
+    known = "annotations, task, cut_from, features, prefix, key, train, validate, unusable, class_agnostic, inputs"
     assert mistakes({"data": {name: 1}}) == [f"unknown key 'data.{name}'; the keys there are {known}"]
 
 

@@ -37,6 +37,13 @@ def test_subsets_are_chosen_without_regard_to_case(annotations: Annotations) -> 
     assert annotations.of_subsets(["validation"]).labels == ("jump", "run")
 
 
+def test_subsets_by_another_name_of_the_same(annotations: Annotations) -> None:
+    assert [*annotations.of_subsets(["train", "val"]).videos] == ["a", "b", "c"]
+    both = Annotations({"d": Video("d", 1.0, "train"), **annotations.videos}, annotations.labels)
+    assert [*both.of_subsets(["train"]).videos] == ["d"]  # its own name goes before
+    assert [*both.of_subsets(["training"]).videos] == ["a", "c"]
+
+
 def test_a_misspelt_subset(annotations: Annotations) -> None:
     message = (
         r"some\.json: no video is in subset 'Validaton'; "

@@ -68,7 +68,7 @@ def write(folder: Path, name: str, content: object) -> Path:
 
 def test_clips_become_videos(folder: Path) -> None:
     annotations = read_moments(folder)
-    assert annotations.subsets == {"training": 2, "validation": 1}
+    assert annotations.subsets == {"train": 2, "val": 1}
     assert annotations.labels == ('"cut_(a,_b)"', "arrange", "wash_hands")
     assert annotations["c1"].instances == (
         Instance(3.5, 9.25, "wash_hands"),
@@ -153,7 +153,7 @@ def test_features_cut_out_of_those_of_a_video(
     content = clip("c", labels, start=start, length=length)
     duration, segments, rows = official(content, stride, size)
     path = write(tmp_path, "val", moments("val", content))
-    cut = FeatureRows(stride, size)
+    cut = FeatureRows(stride=stride, window=size)
     video = read_moments(path, cut_from=cut)["c"]
     assert video.duration == pytest.approx(duration, abs=1e-6)
     assert video.segments.reshape(-1).tolist() == pytest.approx([t for s in segments for t in s], abs=1e-6)

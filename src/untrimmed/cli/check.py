@@ -16,7 +16,7 @@ from untrimmed.data.annotations import Annotations
 from untrimmed.data.check import Finding, Report
 from untrimmed.data.check import check as run
 from untrimmed.data.check.report import count
-from untrimmed.data.formats.activitynet import find_problems
+from untrimmed.data.formats.annotation_files import find_problems
 from untrimmed.experiment.config import DataConfig, ExperimentConfig, load_config, parse_options
 from untrimmed.experiment.data import annotated, open_inputs
 

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from untrimmed.errors import AnnotationError
 
+_SYNONYMS = {"train": "training", "training": "train", "val": "validation", "validation": "val"}
+"""Names of subsets that differ between forms of the same data set."""
+
 
 @dataclass(frozen=True, slots=True)
 class Instance:
@@ -70,7 +73,10 @@ class Annotations:
         return dict(Counter(video.subset for video in self))
 
     def of_subsets(self, names: Iterable[str]) -> Annotations:
-        """Return the videos of these subsets (upper and lower case are the same).
+        """Return the videos of these subsets.
+
+        Upper and lower case are the same; where there is no subset of a name but of one that means the same, such as
+        `training` for `train`, it is that one.
 
         Raises:
             AnnotationError: if a name matches no video; the message says which subsets there are.
@@ -78,12 +84,13 @@ class Annotations:
         wanted = {name.lower(): name for name in names}
         there = {name.lower(): name for name in self.subsets}
         for low, name in wanted.items():
-            if low not in there:
+            if low not in there and _SYNONYMS.get(low) not in there:
                 near = difflib.get_close_matches(low, there, n=1)
                 hint = f" Did you mean {there[near[0]]!r}?" if near else ""
                 found = ", ".join(f"{subset!r} ({n} videos)" for subset, n in self.subsets.items()) or "no videos"
                 raise AnnotationError(f"{self.source}: no video is in subset {name!r}; there are {found}.{hint}")
-        return self.where(lambda video: video.subset.lower() in wanted)
+        chosen = {low if low in there else _SYNONYMS[low] for low in wanted}
+        return self.where(lambda video: video.subset.lower() in chosen)
 
     def where(self, keep: Callable[[Video], bool]) -> Annotations:
         """Return the videos for which `keep(video)` holds; the labels stay as they are."""

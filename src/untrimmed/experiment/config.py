@@ -13,6 +13,8 @@ import yaml
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from untrimmed.data.formats.ego4d import FeatureRows
+from untrimmed.data.formats.epic_kitchens import Task
 from untrimmed.data.inputs import InputConfig
 from untrimmed.detection.config import DetectionConfig
 from untrimmed.errors import ConfigError
@@ -28,7 +30,12 @@ class DataConfig:
     """Where the data are and how they are split. Relative paths in a file are relative to that file."""
 
     annotations: Path | None = None
-    """Annotation file, ActivityNet-style JSON."""
+    """Annotation file, ActivityNet-style JSON; or EPIC-KITCHENS' or Ego4D's own files, or the folder with them."""
+    task: Task | None = None
+    """Which of the data sets that EPIC-KITCHENS' own files hold; no effect on other files."""
+    cut_from: FeatureRows | None = None
+    """With Ego4D's own files: the features of a clip are rows of those of its video, made in this way; its instances
+    are moved to where these rows begin. No effect on other files."""
     features: Path | tuple[Path, ...] | None = None
     """Folder with a feature file for each video, or one file with an array for each; a list joins several streams."""
     prefix: str = ""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from untrimmed.data.annotations import Annotations, Instance, Video
 from untrimmed.data.features import ConcatenatedFeatures, open_features
-from untrimmed.data.formats.activitynet import read_annotations
+from untrimmed.data.formats.annotation_files import open_annotations
 from untrimmed.data.inputs import Inputs
 from untrimmed.errors import AnnotationError, ConfigError
 from untrimmed.experiment.config import DataConfig
@@ -68,7 +68,9 @@ def annotated(config: DataConfig) -> Annotations:
     """
     if config.annotations is None:
         raise ConfigError("data.annotations is not set: say where they are, as in --data.annotations FILE.json")
-    return read_annotations(config.annotations, strict=config.unusable == "refuse")
+    return open_annotations(
+        config.annotations, task=config.task, cut_from=config.cut_from, strict=config.unusable == "refuse"
+    )
 
 
 def _within(train: Annotations, config: DataConfig) -> Annotations:

@@ -26,14 +26,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import pydantic.dataclasses
+from pydantic import ConfigDict, Field
 
 from untrimmed.data.annotations import Annotations, Instance, Video
 from untrimmed.data.formats.reading import MOST_CLASSES, is_number, read_json, shown
 from untrimmed.errors import AnnotationError
 
-SUBSETS = {"train": "training", "val": "validation", "test": "test"}
-"""Names of the subsets, by what the files call them."""
+SUBSETS = ("train", "val", "test")
+"""Names of the subsets."""
 
 SHORTEST = 0.25
 """Seconds that an instance lasts at least, in the official ActionFormer code."""
@@ -41,12 +44,18 @@ SHORTEST = 0.25
 _RATES = (10, 100)  # frames per second; outside of these, a clip's frames and seconds do not belong together
 
 
-@dataclass(frozen=True, slots=True)
+@pydantic.dataclasses.dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class FeatureRows:
-    """How the features of a whole video were made, from which rows for each clip were cut; both in frames."""
+    """How the features of a whole video were made, from which rows for each clip were cut.
 
-    stride: int = 16
-    window: int = 32
+    Raises:
+        pydantic.ValidationError: (a `ValueError`) if a value is out of range.
+    """
+
+    stride: Annotated[int, Field(ge=1)] = 16
+    """Frames from one row to the next."""
+    window: Annotated[int, Field(ge=1)] = 32
+    """Frames that a row covers."""
 
 
 def read_moments(
@@ -189,7 +198,7 @@ def _read(path: Path, *, strict: bool) -> list[_Clip]:
                 raise _FaultError(f'"split" is {shown(split)}, expected one of {", ".join(SUBSETS)}')
             for number, clip in enumerate(_list(video, "clips")):
                 place = f"video {video['video_uid']!r}, clip {number}"
-                clips.append(_clip(clip, SUBSETS[split], strict=strict))
+                clips.append(_clip(clip, split, strict=strict))
         except _FaultError as fault:
             faults.append(f"{place}: {fault}")
     if faults:
