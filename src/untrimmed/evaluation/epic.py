@@ -1,11 +1,11 @@
 """EPIC-Kitchens-100 action detection: mean average precision of verbs, nouns, and actions, which are pairs of both.
 
-An action is a verb and a noun, and its label is `verb,noun`. The truth is given twice, as `Annotations` of the verbs
-and `Annotations` of the nouns; both have the same videos and the same segments in the same order, so that instance i
-of a video is the same action in both. Class numbers of actions are those of the official evaluation (C2, action
-detection): verb number x number of nouns + noun number.
+An action is a verb and a noun, and its label is their class numbers, as `0,2`, as in the official files. The truth is
+given twice, as `Annotations` of the verbs and `Annotations` of the nouns; both have the same videos and the same
+segments in the same order, so that instance i of a video is the same action in both. Class numbers of actions are those
+of the official evaluation (C2, action detection): verb number x number of nouns + noun number.
 
-What C2 reads is one list of detections, each with a verb, a noun, an action `verb,noun`, and one score. It scores the
+What C2 reads is one list of detections, each with a verb, a noun, an action `0,2`, and one score. It scores the
 list three times, by verb, by noun and by action, as `mean_ap` does, at tIoU .1:.1:.5. Several detections of the same
 time and verb, with different nouns, are so many detections of that verb. `epic_scores` does this, too; or it scores
 detections of verbs and nouns of their own, as papers do that train one model for each.
@@ -22,7 +22,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -30,6 +29,7 @@ from numpy.typing import NDArray
 
 from untrimmed.data.annotations import Annotations, Instance, Video
 from untrimmed.data.detections import Detections
+from untrimmed.data.formats.epic_kitchens import parse_action
 from untrimmed.errors import AnnotationError, ConfigError
 from untrimmed.evaluation.matching import Reading
 from untrimmed.evaluation.mean_ap import MeanAP, mean_average_precision
@@ -38,7 +38,6 @@ from untrimmed.segments import pairwise_tiou
 TIOUS = (0.1, 0.2, 0.3, 0.4, 0.5)
 """Thresholds of the benchmark."""
 
-_SEPARATOR = ","
 _ROWS_AT_ONCE = 256
 """So many verbs are compared with all nouns at once, to bound the memory."""
 
@@ -62,30 +61,36 @@ class EpicScores:
 
 
 def action_annotations(verbs: Annotations, nouns: Annotations) -> Annotations:
-    """Return the truth of the actions: the same segments, labelled `verb,noun`.
+    """Return the truth of the actions: the same segments, labelled as `0,2`.
 
     All pairs of a verb and a noun are labels, so that class numbers are the official ones; most do not occur.
 
     Args:
-        verbs: the instances with their verbs; no verb may contain a comma.
+        verbs: the instances with their verbs.
         nouns: the same instances with their nouns, in the same order.
 
     Raises:
-        AnnotationError: if they are not the same videos with the same segments, or a verb contains a comma.
+        AnnotationError: if they are not the same videos with the same segments.
     """
-    labels = _pairs_of_names(verbs.labels, nouns.labels, verbs.source)
     if verbs.videos.keys() != nouns.videos.keys():
         only = min(verbs.videos.keys() ^ nouns.videos.keys())
         there = verbs.source if only in verbs.videos else nouns.source
         raise AnnotationError(
             f"video {only!r} is in {there} only; truth of the verbs and truth of the nouns need the same videos"
         )
-    videos = {video.id: _of_actions(video, nouns[video.id], nouns.source) for video in verbs}
+    labels = _actions(len(verbs.labels), len(nouns.labels))
+    videos = {video.id: _of_actions(video, nouns[video.id], verbs, nouns) for video in verbs}
     return Annotations(videos, labels, source=verbs.source)
 
 
 def combine(
-    verbs: Mapping[str, Detections], nouns: Mapping[str, Detections], *, min_tiou: float = 0.5, most: int = 2000
+    verbs: Mapping[str, Detections],
+    nouns: Mapping[str, Detections],
+    verb_labels: Sequence[str],
+    noun_labels: Sequence[str],
+    *,
+    min_tiou: float = 0.5,
+    most: int = 2000,
 ) -> dict[str, Detections]:
     """Make detections of actions of detections of verbs and detections of nouns.
 
@@ -95,8 +100,10 @@ def combine(
     again.
 
     Args:
-        verbs: by video id, all with the same `label_names`, none of which contains a comma.
-        nouns: by video id, all with the same `label_names`. A video that only one of the two has gets no actions.
+        verbs: by video id.
+        nouns: by video id. A video that only one of the two has gets no actions.
+        verb_labels: all verbs, in the order of their class numbers.
+        noun_labels: all nouns, in the order of their class numbers.
         min_tiou: how much verb and noun have to overlap, in (0, 1]. The default is not tuned.
         most: how many actions are kept of a video, the best ones; at least 1. The default is what the recipes keep of
             verbs and nouns.
@@ -106,14 +113,19 @@ def combine(
 
     Raises:
         ConfigError: if `min_tiou` or `most` is out of range.
-        AnnotationError: if videos differ in `label_names`, or a verb contains a comma.
+        AnnotationError: if a detection's label is none of the verbs or nouns.
     """
     if not 0 < min_tiou <= 1:
         raise ConfigError(f"min_tiou is {min_tiou}, but has to be in (0, 1]")
     if most < 1:
         raise ConfigError(f"most actions of a video are {most}, but have to be at least 1")
-    names = _pairs_of_names(_common_names(verbs, "verbs"), _common_names(nouns, "nouns"), "detections of verbs")
-    return {id_: _combined(verbs[id_], nouns[id_], names, min_tiou, most) for id_ in verbs if id_ in nouns}
+    both = verbs.keys() & nouns.keys()
+    numbered_verbs = _numbered({id_: verbs[id_] for id_ in verbs if id_ in both}, verb_labels, "verbs")
+    numbered_nouns = _numbered({id_: nouns[id_] for id_ in nouns if id_ in both}, noun_labels, "nouns")
+    names = _actions(len(verb_labels), len(noun_labels))
+    return {
+        id_: _combined(of_verbs, numbered_nouns[id_], names, min_tiou, most) for id_, of_verbs in numbered_verbs.items()
+    }
 
 
 def epic_scores(
@@ -131,19 +143,19 @@ def epic_scores(
     Args:
         verb_truth: the videos to evaluate on, with the verbs of all instances.
         noun_truth: the same with the nouns.
-        actions: detections by video id, with labels `verb,noun`: those of `combine`, or of a file.
+        actions: detections by video id, with labels as `0,2`: those of `combine`, or of a file.
         verbs: detections of the verbs alone; where absent, the actions count as verbs, as in C2.
         nouns: detections of the nouns alone; where absent, the actions count as nouns.
         tious: thresholds in (0, 1].
         reading: as in `mean_average_precision`.
 
     Raises:
-        AnnotationError: if the truths do not fit, or there are no instances, or an action has no comma in its label.
+        AnnotationError: if the truths do not fit, or there are no instances, or a label of `actions` is no action.
         ConfigError: as `mean_average_precision` does.
     """
     truth = action_annotations(verb_truth, noun_truth)
-    verbs = verbs_of(actions) if verbs is None else verbs
-    nouns = nouns_of(actions) if nouns is None else nouns
+    verbs = part_of_actions(actions, 0, verb_truth.labels) if verbs is None else verbs
+    nouns = part_of_actions(actions, 1, noun_truth.labels) if nouns is None else nouns
     return EpicScores(
         verb=mean_average_precision(verb_truth, verbs, tious, reading=reading),
         noun=mean_average_precision(noun_truth, nouns, tious, reading=reading),
@@ -151,53 +163,72 @@ def epic_scores(
     )
 
 
-def verbs_of(actions: Mapping[str, Detections]) -> dict[str, Detections]:
-    """Return the same detections, labelled with their verbs.
+def part_of_actions(actions: Mapping[str, Detections], part: int, labels: Sequence[str]) -> dict[str, Detections]:
+    """Return the same detections, labelled with their verbs, or with their nouns.
+
+    Args:
+        actions: detections by video id, with labels as `0,2`.
+        part: 0 for the verbs, 1 for the nouns.
+        labels: all verbs, or all nouns, in the order of their class numbers.
 
     Raises:
-        AnnotationError: if a label is not `verb,noun`.
+        AnnotationError: if a label is no action of these classes.
     """
-    return _part_of(actions, 0)
+    tables: dict[tuple[str, ...], NDArray[np.int64]] = {}
+    result = {}
+    for id_, of_video in actions.items():
+        if of_video.label_names not in tables:
+            numbers = [_parsed(label, id_)[part] for label in of_video.label_names]
+            tables[of_video.label_names] = np.array(numbers, dtype=np.int64)
+        of_labels = tables[of_video.label_names][of_video.labels]
+        if len(of_labels) and of_labels.max() >= len(labels):
+            what = ("verb", "noun")[part]
+            found = f"{what} {of_labels.max()}, but there are {what}s from 0 to {len(labels) - 1} only"
+            raise AnnotationError(f"detections of {id_!r}: an action has {found}; are these files of one data set?")
+        result[id_] = replace(of_video, labels=of_labels, label_names=tuple(labels))
+    return result
 
 
-def nouns_of(actions: Mapping[str, Detections]) -> dict[str, Detections]:
-    """Return the same detections, labelled with their nouns.
-
-    Raises:
-        AnnotationError: if a label is not `verb,noun`.
-    """
-    return _part_of(actions, 1)
+def _actions(verbs: int, nouns: int) -> tuple[str, ...]:
+    """Return the labels of all actions; verb v and noun n are number v * nouns + n."""
+    return tuple(f"{verb},{noun}" for verb in range(verbs) for noun in range(nouns))
 
 
-def _pairs_of_names(verbs: Sequence[str], nouns: Sequence[str], source: str) -> tuple[str, ...]:
-    """Return the labels of all actions; verb v and noun n are number v * len(nouns) + n."""
-    if (wrong := next((verb for verb in verbs if _SEPARATOR in verb), None)) is not None:
-        raise AnnotationError(
-            f"{source}: verb {wrong!r} contains a comma, which parts verb and noun in the label of an action; rename it"
-        )
-    return tuple(f"{verb}{_SEPARATOR}{noun}" for verb, noun in product(verbs, nouns))
-
-
-def _of_actions(verbs: Video, nouns: Video, source: str) -> Video:
+def _of_actions(of_verbs: Video, of_nouns: Video, verbs: Annotations, nouns: Annotations) -> Video:
     """Return a video with instances of actions."""
-    if not np.array_equal(verbs.segments, nouns.segments):
+    if not np.array_equal(of_verbs.segments, of_nouns.segments):
         raise AnnotationError(
-            f"{source}: video {nouns.id!r} does not have the same {len(verbs.instances)} segments in the same order "
-            "as in the truth of the verbs; read both from the same file"
+            f"{nouns.source}: video {of_nouns.id!r} does not have the same {len(of_verbs.instances)} segments in the "
+            "same order as in the truth of the verbs; read both from the same file"
         )
     instances = (
-        Instance(verb.start, verb.end, f"{verb.label}{_SEPARATOR}{noun.label}")
-        for verb, noun in zip(verbs.instances, nouns.instances, strict=True)
+        Instance(verb.start, verb.end, f"{verbs.label_index[verb.label]},{nouns.label_index[noun.label]}")
+        for verb, noun in zip(of_verbs.instances, of_nouns.instances, strict=True)
     )
-    return replace(verbs, instances=tuple(instances))
+    return replace(of_verbs, instances=tuple(instances))
 
 
-def _common_names(detections: Mapping[str, Detections], what: str) -> tuple[str, ...]:
-    names = next((of_video.label_names for of_video in detections.values()), ())
-    for of_video in detections.values():
-        if of_video.label_names != names:
-            raise AnnotationError(f"detections of {what}: video {of_video.video_id!r} has other labels than the first")
-    return names
+def _numbered(detections: Mapping[str, Detections], labels: Sequence[str], what: str) -> dict[str, Detections]:
+    """Return detections with the class numbers of all labels.
+
+    Raises:
+        AnnotationError: if one has another label.
+    """
+    known = {label: number for number, label in enumerate(labels)}
+    tables: dict[tuple[str, ...], NDArray[np.int64]] = {}
+    result = {}
+    for id_, of_video in detections.items():
+        names = of_video.label_names
+        if names not in tables:
+            tables[names] = np.array([known.get(name, -1) for name in names], dtype=np.int64)
+        numbers = tables[names][of_video.labels]
+        if (unknown := np.flatnonzero(numbers < 0)).size:
+            label = names[of_video.labels[unknown[0]]]
+            raise AnnotationError(
+                f"detections of {what}: video {id_!r} has {label!r}, none of the {len(labels)} {what}"
+            )
+        result[id_] = replace(of_video, labels=numbers, label_names=tuple(labels))
+    return result
 
 
 def _combined(verbs: Detections, nouns: Detections, names: tuple[str, ...], min_tiou: float, most: int) -> Detections:
@@ -231,23 +262,9 @@ def _overlapping(
     return rows, columns, tious
 
 
-def _part_of(actions: Mapping[str, Detections], part: int) -> dict[str, Detections]:
-    """Return the detections with the verbs (0) or nouns (1) as their labels."""
-    tables: dict[tuple[str, ...], tuple[NDArray[np.int64], tuple[str, ...]]] = {}
-    result = {}
-    for id_, of_video in actions.items():
-        if of_video.label_names not in tables:
-            names = [_parted(label, id_)[part] for label in of_video.label_names]
-            numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
-            table = np.array([numbers[name] for name in names], dtype=np.int64)
-            tables[of_video.label_names] = table, tuple(numbers)
-        table, known = tables[of_video.label_names]
-        result[id_] = replace(of_video, labels=table[of_video.labels], label_names=known)
-    return result
-
-
-def _parted(label: str, video_id: str) -> tuple[str, str]:
-    verb, comma, noun = label.partition(_SEPARATOR)
-    if not comma:
-        raise AnnotationError(f"detections of {video_id!r}: label {label!r} is not an action, which is 'verb,noun'")
-    return verb, noun
+def _parsed(label: str, video_id: str) -> tuple[int, int]:
+    action = parse_action(label)
+    if action is None:
+        expected = "verb and noun by number, as '0,2'"
+        raise AnnotationError(f"detections of {video_id!r}: label {label!r} is no action, which is {expected}")
+    return action
