@@ -236,3 +236,42 @@ def test_out_is_looked_at_before_anything_is_detected(made: Path, tmp_path: Path
 def test_features_that_are_gone(made: Path, tmp_path: Path) -> None:
     line = refused("evaluate", made / "run", "--features", tmp_path / "features", code=1)
     assert line == f"{tmp_path / 'features'}: there is no such folder or file"
+
+
+# As benchmarks do
+
+
+def test_protocol(tables: Path) -> None:
+    outcome = run(*of_file(tables), "--protocol", "thumos14")
+    assert outcome.out.splitlines() == [
+        "tIoU          0.3    0.4    0.5    0.6    0.7    Avg",
+        "mAP        100.00 100.00 100.00  50.00  50.00  80.00",
+    ]
+    outcome = run(*of_file(tables), "--protocol", "ego4d", "--subset", "test", "--json")
+    facts = json.loads(outcome.out)
+    assert facts["protocol"] == "ego4d"
+    assert facts["mAP"]["average"] == 1
+    assert (facts["recall"]["tious"], facts["recall"]["pooled"]) == ([0.5], [[1.0]])
+    outcome = run(*of_file(tables), "--protocol", "activitynet_proposals", "--subset", "test")
+    assert [line.split()[0] for line in outcome.out.splitlines()] == ["proposals", "recall"]
+
+
+def test_protocol_of_a_model(made: Path) -> None:
+    outcome = run("evaluate", made / "run", "--protocol", "ego4d")
+    assert [line.split()[0] for line in outcome.out.splitlines()] == ["tIoU", "mAP", "Recall@1x"]
+
+
+def test_wrong_protocols(tables: Path) -> None:
+    assert "Did you mean 'thumos14'?" in refused(*of_file(tables), "--protocol", "thumos", code=2)
+    words = [*of_file(tables), "--protocol", "thumos14", "--tious", 0.5]
+    assert "leave out --tious" in refused(*words, code=2)
+    assert "no video is in subset 'validation'" in refused(*of_file(tables), "--protocol", "activitynet", code=1)
+
+
+def test_unusable_instances_of_the_truth(tables: Path) -> None:
+    truth = json.loads((tables / "truth.json").read_text())
+    truth["database"]["a"]["annotations"].append({"label": "run", "segment": [5, 4]})
+    (tables / "truth.json").write_text(json.dumps(truth))
+    words = [*of_file(tables), "--subset", "test", "--json"]
+    assert "has to start before it ends" in refused(*words, code=1)
+    assert json.loads(run(*words, "--unusable", "drop").out)["average"] == pytest.approx(0.8)

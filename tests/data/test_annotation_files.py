@@ -5,45 +5,22 @@ from pathlib import Path
 
 import pytest
 
+from annotation_samples import write_kitchen, write_moments
 from untrimmed.data.annotations import Annotations, Instance, Video
 from untrimmed.data.formats.activitynet import write_annotations
 from untrimmed.data.formats.annotation_files import find_problems, open_annotations
 from untrimmed.data.formats.ego4d import FeatureRows
 from untrimmed.errors import AnnotationError
 
-KITCHEN = {
-    "EPIC_100_validation.csv": "narration_id,video_id,start_timestamp,stop_timestamp,verb_class,noun_class\n"
-    "P1_0,P1,00:00:01.00,00:00:02.50,1,0\n",
-    "EPIC_100_verb_classes.csv": "id,key\n0,take\n1,put\n",
-    "EPIC_100_noun_classes.csv": "id,key\n0,tap\n",
-    "EPIC_100_video_info.csv": "video_id,duration,fps\nP1,10,50\n",
-}
-CLIP = {
-    "clip_uid": "c",
-    "video_start_sec": 1.0,
-    "video_end_sec": 11.0,
-    "video_start_frame": 30,
-    "video_end_frame": 330,
-    "annotations": [{"labels": [{"label": "wash", "primary": True, "start_time": 2, "end_time": 3}]}],
-}
-
 
 @pytest.fixture
 def kitchen(tmp_path: Path) -> Path:
-    folder = tmp_path / "kitchen"
-    folder.mkdir()
-    for name, text in KITCHEN.items():
-        (folder / name).write_text(text)
-    return folder
+    return write_kitchen(tmp_path / "kitchen")
 
 
 @pytest.fixture
 def moments(tmp_path: Path) -> Path:
-    folder = tmp_path / "ego"
-    folder.mkdir()
-    content = {"videos": [{"video_uid": "v", "split": "val", "clips": [CLIP]}]}
-    (folder / "moments_val.json").write_text(json.dumps(content))
-    return folder
+    return write_moments(tmp_path / "ego")
 
 
 def test_activitynet(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from untrimmed.cli.detect_videos import Videos
 from untrimmed.cli.sizes import byte_count
 from untrimmed.data.annotations import Annotations
 from untrimmed.data.detections import Detections
-from untrimmed.data.formats.activitynet import read_annotations
+from untrimmed.data.formats.annotation_files import open_videos
 from untrimmed.data.formats.class_scores import read_class_scores
 from untrimmed.data.formats.detection_files import output_suffix, write_detections, write_track
 from untrimmed.detection.fusion import fuse_all
@@ -122,7 +122,7 @@ def detect(
     min_score = (0.0 if confident else 0.2) if min_score is None else min_score
     memory = None if max_memory is None else byte_count(max_memory, "--max-memory")
     localizer = Localizer.load(model, device=device, precision=precision, max_memory=memory, confident=confident)
-    known = None if annotations is None else read_annotations(annotations)
+    known = None if annotations is None else open_videos(annotations)
     recordings: FeatureRecordings | Videos
     if features:
         recordings = FeatureRecordings(path, more, key, localizer, known)

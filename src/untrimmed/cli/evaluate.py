@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from untrimmed.cli.console import show_json, show_score, warn, with_progress
-from untrimmed.data.annotations import Annotations
-from untrimmed.data.detections import Detections
-from untrimmed.data.formats.activitynet import read_annotations
-from untrimmed.data.formats.class_scores import read_class_scores
+from untrimmed.cli.console import show_json, show_score
+from untrimmed.cli.scored import Source, scored
+from untrimmed.data.formats.annotation_files import open_annotations
 from untrimmed.data.formats.detection_files import detections_suffix, read_detections, write_detections
-from untrimmed.detection.fusion import fuse_all
-from untrimmed.errors import AnnotationError, ConfigError
+from untrimmed.data.formats.epic_kitchens import Task, is_epic_kitchens
+from untrimmed.errors import ConfigError
+from untrimmed.evaluation.epic import action_annotations, epic_scores
+from untrimmed.evaluation.matching import Reading
 from untrimmed.evaluation.mean_ap import mean_average_precision
-from untrimmed.experiment.config import EvaluationConfig
-
-if TYPE_CHECKING:
-    from untrimmed.experiment.evaluation import EvaluationData
+from untrimmed.evaluation.protocols import Protocol, ProtocolScores, evaluate_by, protocol_named
 
 
 def evaluate(
@@ -33,9 +29,12 @@ def evaluate(
     features: list[Path] | None = None,
     subset: list[str] | None = None,
     tious: Annotated[list[float] | None, Parameter(consume_multiple=True)] = None,
-    reading: Literal["correct", "official"] = "correct",
+    protocol: str | None = None,
+    task: Task | None = None,
+    reading: Reading = "correct",
     class_scores: Path | None = None,
     top_classes: int | None = None,
+    unusable: Literal["refuse", "drop"] = "refuse",
     out: Path | None = None,
     device: str = "auto",
     precision: Literal["auto", "fp32", "bf16"] = "fp32",
@@ -43,9 +42,10 @@ def evaluate(
 ) -> None:
     """Score a model, or a file of detections, by mean average precision.
 
-    Of a model that was trained here, the data are those of its own experiment unless others are named.
+    Of a model that was trained here, the data are those of its own experiment unless others are named. `--protocol`
+    scores and prints as a benchmark does, with all that it measures, on the subset that it tests on.
 
-    Examples: `untrimmed evaluate runs/tug`;
+    Examples: `untrimmed evaluate runs/tug`; `untrimmed evaluate runs/mq --protocol ego4d`;
     `untrimmed evaluate --detections found.csv --annotations thumos14.json --subset test`
 
     Parameters
@@ -55,19 +55,27 @@ def evaluate(
     detections
         Detections to score, instead of a model: CSV (also .csv.gz) or ActivityNet-style JSON.
     annotations
-        The truth, ActivityNet-style JSON.
+        The truth: ActivityNet-style JSON; or the folder with EPIC-KITCHENS' or Ego4D's own files, or one of them.
     features
         Features of the videos; several for several streams.
     subset
         Subset to evaluate on; may be given several times.
     tious
         Overlaps from which a detection counts as right, .3 to .7 where not said.
+    protocol
+        thumos14, activitynet, activitynet_proposals, epic, ego4d, multithumos, charades, or another that the message
+        about a wrong name lists.
+    task
+        Which data set of EPIC-KITCHENS' own files: verb, noun or action. Left out with `--protocol epic`, detections of
+        actions (`untrimmed combine` makes them) are scored by all three.
     reading
         `official` scores labels that are absent from the truth as the official code does, by a fault.
     class_scores
         Scores of whole videos by another model: each detection gets the best classes of its video instead of its own.
     top_classes
         How many classes each detection gets from `--class-scores`; 2 where nothing is said.
+    unusable
+        With `--detections`: what is done about instances of the truth that end before they start, refuse or drop.
     out
         File to write the detections to, CSV or JSON.
     device
@@ -77,106 +85,60 @@ def evaluate(
     json
         Print the scores as JSON.
     """
-    if (model is None) == (detections is None):
-        raise ConfigError("name either a model folder or --detections FILE, to say what is evaluated")
+    source = Source(
+        model=model,
+        detections=detections,
+        annotations=annotations,
+        features=features,
+        subset=subset,
+        class_scores=class_scores,
+        top_classes=top_classes,
+        device=device,
+        precision=precision,
+        task=task,
+        unusable=unusable,
+    )
+    source.check({"--out": out is not None})
     if out is not None:
         detections_suffix(out)  # before an hour of work, not after it
-    if detections is not None:
-        of_models = {
-            "--features": features,
-            "--out": out,
-            "--device": device != "auto",
-            "--precision": precision != "fp32",
-        }
-        for option, given in of_models.items():
-            if given:
-                raise ConfigError(f"{option} has no effect with --detections: leave one of them out")
-        truth, found = _from_file(detections, annotations, subset, fused=class_scores is not None)
-        defaults, title = EvaluationConfig(), str(detections)
-        thresholds = defaults.tious
-        if class_scores is not None:
-            found = fuse_all(found, read_class_scores(class_scores, truth.labels), top_classes or defaults.top_classes)
-    else:
-        assert model is not None
-        data, found = _by_model(
-            model, annotations, features, subset, class_scores, top_classes, device=device, precision=precision
-        )
-        truth, thresholds, title = data.truth, data.tious, str(model)
+    if protocol is not None:
+        if tious is not None:
+            raise ConfigError("--protocol says what the tIoU thresholds are: leave out --tious")
+        result = _by_protocol(protocol_named(protocol), source, reading, out)
+        show_json(result.as_dict()) if json else print("\n".join(result.lines))
+        return
+    data = scored(source)
     if out is not None:
-        write_detections(found.values(), out)
-    score = mean_average_precision(truth, found, tious or thresholds, reading=reading)
+        write_detections(data.detections.values(), out)
+    score = mean_average_precision(data.truth, data.detections, tious or data.tious, reading=reading)
     if subset is None:
-        _warn_of_absent_videos(found, truth, title)
+        data.warn_of_absent_videos()
     if json:
         show_json(score.as_dict())
     else:
-        show_score(f"{title}: average precision by tIoU, %", score)
+        show_score(f"{data.title}: average precision by tIoU, %", score)
 
 
-def _from_file(
-    detections: Path, annotations: Path | None, subset: list[str] | None, *, fused: bool
-) -> tuple[Annotations, dict[str, Detections]]:
-    """Return truth and detections, both read from files."""
-    if annotations is None:
-        raise ConfigError("--annotations FILE is missing: the truth that the detections are scored against")
-    truth = read_annotations(annotations)
-    found = read_detections(detections, truth.labels)
-    if not fused:  # else the labels come from outside
-        _warn_of_unknown_labels(found, truth, str(detections))
-    truth = truth if subset is None else truth.of_subsets(subset)
-    if found and not found.keys() & truth.videos.keys():
-        raise AnnotationError(
-            f"{detections}: none of its {len(found)} videos, such as {next(iter(found))!r}, is among the {len(truth)} "
-            f"that are evaluated of {annotations}, such as {next(iter(truth.videos))!r}; correct the ids or the subset"
-        )
-    return truth, found
+def _by_protocol(protocol: Protocol, source: Source, reading: Reading, out: Path | None) -> ProtocolScores:
+    """Score as a benchmark does."""
+    if source.model is None and source.subset is None and protocol.tested:
+        source = replace(source, subset=list(protocol.tested))
+    kitchen = source.annotations is not None and is_epic_kitchens(source.annotations)
+    if len(protocol.rows) > 1 and source.model is None and source.task is None and kitchen:
+        return _verbs_nouns_actions(protocol, source, reading)
+    data = scored(source)
+    if out is not None:
+        write_detections(data.detections.values(), out)
+    return evaluate_by(protocol, data.truth, data.detections, reading=reading, row=source.task or "mAP")
 
 
-def _warn_of_absent_videos(found: Mapping[str, Detections], truth: Annotations, place: str) -> None:
-    absent = sum(video.id not in found and bool(video.instances) for video in truth)
-    if absent:
-        warn(
-            f"{place}: nothing was detected in {absent} of {len(truth)} videos: their instances count as missed. "
-            "If these are of another subset, name yours by --subset"
-        )
-
-
-def _warn_of_unknown_labels(found: Mapping[str, Detections], truth: Annotations, place: str) -> None:
-    unknown = next(iter(found.values())).label_names[len(truth.labels) :] if found else ()
-    if unknown:
-        near = difflib.get_close_matches(unknown[0], truth.labels, n=1)
-        hint = f", perhaps {near[0]!r}" if near else ""
-        warn(
-            f"{place}: {len(unknown)} of its labels, such as {unknown[0]!r}{hint}, do not occur in {truth.source}; "
-            "detections with them find nothing"
-        )
-
-
-def _by_model(
-    model: Path,
-    annotations: Path | None,
-    features: list[Path] | None,
-    subset: list[str] | None,
-    class_scores: Path | None,
-    top_classes: int | None,
-    *,
-    device: str,
-    precision: Literal["auto", "fp32", "bf16"],
-) -> tuple[EvaluationData, dict[str, Detections]]:
-    """Return what a model is evaluated on, and what it detects there."""
-    # Imported here, since they bring in torch: a file of detections is scored without it.
-    from untrimmed.detection.localizer import Localizer  # noqa: PLC0415
-    from untrimmed.experiment.evaluation import detections_on, evaluation_data  # noqa: PLC0415
-
-    localizer = Localizer.load(model, device=device, precision=precision)
-    data = evaluation_data(
-        model,
-        localizer,
-        annotations=annotations,
-        features=features,
-        subsets=subset,
-        class_scores=class_scores,
-        top_classes=top_classes,
-    )
-    detections = with_progress(detections_on(data, localizer), "detecting", len(data.truth))
-    return data, {each.video_id: each for each in detections}
+def _verbs_nouns_actions(protocol: Protocol, source: Source, reading: Reading) -> ProtocolScores:
+    """Score a file of detections of actions by verb, noun and action."""
+    assert source.annotations is not None
+    assert source.detections is not None
+    strict = source.unusable == "refuse"
+    verbs, nouns = (open_annotations(source.annotations, task=each, strict=strict) for each in ("verb", "noun"))
+    found = read_detections(source.detections, action_annotations(verbs, nouns).labels)
+    if source.subset:
+        verbs, nouns = verbs.of_subsets(source.subset), nouns.of_subsets(source.subset)
+    return ProtocolScores(protocol, epic_scores(verbs, nouns, found, tious=protocol.tious, reading=reading).rows)

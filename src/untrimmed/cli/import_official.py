@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from untrimmed import official
-from untrimmed.data.formats.activitynet import read_annotations
+from untrimmed.data.formats.annotation_files import open_annotations
+from untrimmed.data.formats.epic_kitchens import Task
 from untrimmed.errors import ConfigError, ModelError
 from untrimmed.settings import read_yaml
 
 
-def import_official(checkpoint: Path, config: Path, /, *, out: Path, annotations: Path | None = None) -> None:
+def import_official(
+    checkpoint: Path, config: Path, /, *, out: Path, annotations: Path | None = None, task: Task | None = None
+) -> None:
     """Make a model folder of an official ActionFormer checkpoint.
 
     Its results are the official code's, to rounding. Nothing in the checkpoint is run: a file that holds more than
@@ -28,10 +31,12 @@ def import_official(checkpoint: Path, config: Path, /, *, out: Path, annotations
         The model folder to write.
     annotations
         Annotation file to take the names of the classes from; without one they are called "class 0" and so on.
+    task
+        Which data set of EPIC-KITCHENS' own files, where the annotations are these: verb, noun or action.
     """
     if (out / "config.yaml").exists():
         raise ConfigError(f"{out}: holds a model already; choose another --out")
-    labels = None if annotations is None else read_annotations(annotations).labels
+    labels = None if annotations is None else open_annotations(annotations, task=task, strict=False).labels
     settings, state = read_yaml(config), official.read_checkpoint(checkpoint)
     try:
         localizer = official.localizer(settings, state, labels)

@@ -19,14 +19,17 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from untrimmed.data.annotations import Annotations
+from untrimmed.data.detections import Detections
 from untrimmed.errors import ConfigError
-from untrimmed.evaluation.mean_ap import MeanAP
-from untrimmed.evaluation.recall import PROPOSAL_TIOUS, AverageRecall, RecallAtKx
+from untrimmed.evaluation.matching import Reading
+from untrimmed.evaluation.mean_ap import MeanAP, mean_average_precision
+from untrimmed.evaluation.recall import PROPOSAL_TIOUS, AverageRecall, RecallAtKx, average_recall, recall_at_kx
 
 Measure = Literal["mAP", "recall@kx", "AR@AN"]
 
@@ -148,6 +151,71 @@ def protocol_named(name: str) -> Protocol:
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ConfigError(f"no benchmark is called {name!r}; there are {', '.join(PROTOCOLS)}.{hint}")
     return PROTOCOLS[name]
+
+
+@dataclass(frozen=True, eq=False)
+class ProtocolScores:
+    """What detections score by a protocol.
+
+    Attributes:
+        protocol: says how they are printed.
+        scores: mean average precision, by the name of its row.
+        recall: recall@kx, where the protocol has it.
+        proposals: average recall, where the protocol has it.
+    """
+
+    protocol: Protocol
+    scores: Mapping[str, MeanAP]
+    recall: RecallAtKx | None = None
+    proposals: AverageRecall | None = None
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The results as the field prints them."""
+        lines = score_lines(self.protocol, self.scores, self.recall) if self.scores else ()
+        return lines if self.proposals is None else (*lines, *proposal_lines(self.protocol, self.proposals))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as what can be written as JSON."""
+        further = {"recall": self.recall, "proposals": self.proposals}
+        return {
+            "protocol": self.protocol.name,
+            **{name: score.as_dict() for name, score in self.scores.items()},
+            **{name: found.as_dict() for name, found in further.items() if found is not None},
+        }
+
+
+def evaluate_by(
+    protocol: Protocol,
+    truth: Annotations,
+    detections: Mapping[str, Detections],
+    *,
+    reading: Reading = "correct",
+    row: str = "mAP",
+) -> ProtocolScores:
+    """Evaluate detections as a benchmark does.
+
+    Args:
+        protocol: of the benchmark. Of one with several rows, the row whose truth this is.
+        truth: the videos to evaluate on, with all their instances.
+        detections: by video id.
+        reading: as in `mean_average_precision`.
+        row: how the row of mAP is called.
+
+    Raises:
+        AnnotationError: if `truth` has no instances.
+        ConfigError: if the reading is an unknown one.
+    """
+    measures = protocol.measures
+    scores = {}
+    recall = proposals = None
+    if "mAP" in measures:
+        scores[row] = mean_average_precision(truth, detections, protocol.tious, reading=reading)
+    if "recall@kx" in measures:
+        recall = recall_at_kx(truth, detections, protocol.recall_tious, protocol.recall_multiples, reading=reading)
+    if "AR@AN" in measures:
+        proposals = average_recall(truth, detections, protocol.tious, max(protocol.proposals), reading=reading)
+    return ProtocolScores(protocol, scores, recall, proposals)
 
 
 def score_lines(protocol: Protocol, scores: Mapping[str, MeanAP], recall: RecallAtKx | None = None) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from untrimmed.data.annotations import Annotations, Video
 from untrimmed.data.detections import Detections
 from untrimmed.data.formats.class_scores import ClassScores, read_class_scores
+from untrimmed.data.formats.epic_kitchens import Task
 from untrimmed.data.inputs import Inputs
 from untrimmed.detection.fusion import check_class_scores, fuse_class_scores
 from untrimmed.detection.localizer import Localizer
@@ -64,6 +65,7 @@ def evaluation_data(
     subsets: Sequence[str] | None = None,
     class_scores: Path | None = None,
     top_classes: int | None = None,
+    task: Task | None = None,
 ) -> EvaluationData:
     """Open the data to evaluate a model on: those of the experiment that it comes from, unless others are named.
 
@@ -78,6 +80,7 @@ def evaluation_data(
     config = replace(
         config,
         annotations=annotations or config.annotations,
+        task=task or config.task,
         features=tuple(features) if features else config.features,
         inputs=localizer.inputs,
     )

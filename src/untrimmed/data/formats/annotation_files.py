@@ -46,6 +46,18 @@ def open_annotations(
     return activitynet.read_annotations(path, strict=strict)
 
 
+def open_videos(path: str | Path) -> Annotations:
+    """Read the annotations of a data set for what they say of its videos.
+
+    Of EPIC-KITCHENS, where all tasks have the same videos, the instances are those of any; instances that cannot be
+    used are left out.
+
+    Raises:
+        AnnotationError: as from `open_annotations`.
+    """
+    return open_annotations(path, task="verb" if is_epic_kitchens(path) else None, strict=False)
+
+
 def find_problems(path: str | Path) -> list[Problem]:
     """Return all reasons for which `open_annotations` refuses an ActivityNet-style file, in the order of the file.
 

@@ -7,6 +7,8 @@
     video,start,end,label,score
     <video id>,1.25,4.0,jump,0.93
 
+Submissions of EPIC-KITCHENS' actions have `"action": "0,2"` instead of a label; what else they have is ignored.
+
 A table may also have the official code's column names, `video-id,t-start,t-end,label,score`, in any order and beside
 others. A file gives either names or numbers as labels: names if all of them are known, else numbers if all of them are
 whole numbers, else names.
@@ -200,8 +202,8 @@ def _read_json(path: Path) -> _Table:
             try:
                 start, end = item["segment"]
                 values.append((float(start), float(end), float(item["score"])))
-                labels.append(_token(item["label"]))
-            except (KeyError, TypeError, ValueError):
+                labels.append(_token(item["label"] if "label" in item else item["action"]))
+            except (KeyError, TypeError, ValueError, OverflowError):
                 wanted = '{"label": ..., "score": ..., "segment": [start, end]}'
                 message = f"detection {i} of video {video!r} is {shown(item)}, but has to be {wanted}"
                 raise AnnotationError(f"{path}: {message}") from None
