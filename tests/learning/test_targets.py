@@ -15,22 +15,49 @@ CLASSES = 4
 
 
 def slow_targets(
-    moments: Tensor, segments: Tensor, labels: Tensor, num_classes: int, center_radius: float | None
+    moments: Tensor,
+    segments: Tensor,
+    labels: Tensor,
+    num_classes: int,
+    center_radius: float | None,
+    *,
+    real: int | None = None,
 ) -> Targets:
-    """One moment and one instance at a time, as the docstring of `assign_targets` says it."""
+    """One moment and one instance at a time, as the docstring of `assign_targets` says it.
+
+    With `real`, every instance gets a moment, of those before this time.
+    """
     classes, offsets = torch.zeros(len(moments), num_classes), torch.zeros(len(moments), 2)
-    for i, (time, low, high, stride) in enumerate(moments.tolist()):
+
+    def by_the_rules(moment: list[float], start: float, end: float) -> bool:
+        time, low, high, stride = moment
+        centered = center_radius is None or abs(time - (start + end) / 2) < center_radius * stride
+        return start < time < end and centered and low <= max(time - start, end - time) <= high
+
+    rows = moments.tolist()
+    pairs = {(i, n) for i, row in enumerate(rows) for n, s in enumerate(segments.tolist()) if by_the_rules(row, *s)}
+    if real is not None:
+        usable = [i for i, row in enumerate(rows) if row[0] < real]
+        for n, (start, end) in enumerate(segments.tolist()):
+            if any((i, n) in pairs for i in usable):
+                continue
+
+            def cost(i: int, half: float = (end - start) / 2, center: float = (start + end) / 2) -> tuple[float, ...]:
+                time, low, high, stride = rows[i]
+                return max(low - half, half - high, 0), stride, abs(time - center), time
+
+            pairs.add((min(usable, key=cost), n))
+    for i, (time, _, _, stride) in enumerate(rows):
         candidates = []
-        for (start, end), label in zip(segments.tolist(), labels.tolist(), strict=True):
-            centered = center_radius is None or abs(time - (start + end) / 2) < center_radius * stride
-            if start < time < end and centered and low <= max(time - start, end - time) <= high:
+        for n, ((start, end), label) in enumerate(zip(segments.tolist(), labels.tolist(), strict=True)):
+            if (i, n) in pairs:
                 candidates.append((end - start, label, start, end))
         if candidates:
             shortest, _, start, end = min(candidates, key=lambda c: c[0])
             for length, label, _, _ in candidates:
                 if length <= shortest + 1e-3:
                     classes[i, label] = 1
-            offsets[i] = torch.tensor([(time - start) / stride, (end - time) / stride])
+            offsets[i] = torch.tensor([max(0, time - start) / stride, max(0, end - time) / stride])
     return Targets(classes, offsets)
 
 
@@ -84,6 +111,48 @@ def test_targets_are_those_of_the_slow_reference(
     positive = targets.positive
     assert torch.equal(targets.offsets[positive], expected.offsets[positive])
     assert bool((targets.offsets[positive] > 0).all())
+
+
+@given(
+    length=st.integers(1, 40),
+    padding=st.integers(0, 12),
+    drawn=instances(),
+    center_radius=st.sampled_from([None, 0.5, 1.5]),
+    overlapping=st.booleans(),
+)
+@example(length=8, padding=0, drawn=[(2.25, 2.5, 0), (2.25, 2.75, 1)], center_radius=1.5, overlapping=False)
+@example(length=8, padding=4, drawn=[(7.5, 8.0, 0)], center_radius=1.5, overlapping=False)
+def test_every_instance_gets_a_moment(
+    length: int,
+    padding: int,
+    drawn: list[tuple[float, float, int]],
+    center_radius: float | None,
+    overlapping: bool,
+) -> None:
+    ranges = ((0.0, 4.0), (2.0, 8.0), (4.0, 10000.0)) if overlapping else RANGES
+    moments = pyramid_moments(length + padding, STRIDES, ranges)
+    valid = moments[:, 0] < length
+    segments = torch.tensor([[start, end] for start, end, _ in drawn]).reshape(-1, 2)
+    labels = torch.tensor([label for _, _, label in drawn], dtype=torch.int64)
+    options = {"center_radius": center_radius, "every_instance": True}
+    targets = assign_targets(moments, segments, labels, CLASSES, valid=valid, **options)  # type: ignore[arg-type]
+    expected = slow_targets(moments, segments, labels, CLASSES, center_radius, real=length)
+    positive = targets.positive
+    assert torch.equal(targets.classes, expected.classes)
+    assert torch.equal(targets.offsets[positive], expected.offsets[positive])
+    assert bool((targets.offsets[positive] >= 0).all())
+    for row in range(len(segments)):  # alone, each is trained on
+        alone = assign_targets(moments, segments[[row]], labels[[row]], CLASSES, valid=valid, **options)  # type: ignore[arg-type]
+        assert bool((alone.positive & valid).any())
+
+
+def test_an_instance_between_two_moments() -> None:
+    moments = pyramid_moments(8, STRIDES, RANGES)
+    segments, labels = torch.tensor([[2.25, 2.75]]), torch.tensor([1])
+    assert not assign_targets(moments, segments, labels, CLASSES, center_radius=1.5).positive.any()
+    targets = assign_targets(moments, segments, labels, CLASSES, center_radius=1.5, every_instance=True)
+    assert moments[targets.positive].tolist() == [[2, 0, 4, 1]]
+    assert targets.offsets[targets.positive].tolist() == [[0, 0.75]]
 
 
 def test_golden_targets(golden: Golden) -> None:

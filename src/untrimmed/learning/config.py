@@ -20,6 +20,9 @@ class TargetConfig:
 
     center_radius: Positive | None = 1.5
     """Center sampling: how far from an instance's centre a moment may be, in strides; `None` is all of the instance."""
+    every_instance: bool = False
+    """Whether an instance that no moment would be trained on, being too short for the grid for instance, is given the
+    nearest moment of the level that fits best."""
     regression_loss: Literal["diou", "giou"] = "diou"
     regression_weight: NotNegative | Literal["auto"] = 1.0
     """Weight of the regression loss; `auto` makes it as large as the classification loss."""

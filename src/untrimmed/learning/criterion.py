@@ -55,8 +55,10 @@ class Criterion(nn.Module):
                 video_labels,
                 predictions.logits.shape[-1],
                 center_radius=self.config.center_radius,
+                every_instance=self.config.every_instance,
+                valid=valid,
             )
-            for video_segments, video_labels in zip(segments, labels, strict=True)
+            for video_segments, video_labels, valid in zip(segments, labels, predictions.valid, strict=True)
         ]
         return Targets(torch.stack([t.classes for t in each]), torch.stack([t.offsets for t in each]))
 
