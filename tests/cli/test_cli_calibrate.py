@@ -26,6 +26,7 @@ def test_what_is_printed_and_written(folder: Path) -> None:
     assert outcome.out.startswith(f"{folder}: what counts, at tIoU 0.25, on the videos that it was chosen on\n")
     for part in ("jump", "run", "On videos left out, with these thresholds: precision ", "with 0.5 for all classes"):
         assert part in outcome.out
+    assert "How many detections are right, by what is said of them" in outcome.out
     assert "Expected calibration error there" in outcome.out
     assert outcome.out.endswith(
         f"Written: {folder / 'confidence.yaml'}. `untrimmed detect --confident` shows what counts\n"
@@ -49,7 +50,9 @@ def test_json(folder: Path) -> None:
     found = json.loads(run("calibrate", folder, "--wanted-precision", "0.6", "--tiou", "0.25", "--json").out)
     assert found["path"] == str(folder / "confidence.yaml")
     assert [point["label"] for point in found["classes"]] == ["jump", "run"]
-    assert set(found["left_out"]) == {"chosen", "fixed", "calibration_error", "calibration_error_after"}
+    assert set(found["left_out"]) == {"chosen", "fixed", "scores", "probabilities"}
+    bins = found["left_out"]["scores"]["bins"]
+    assert all(each["low"] <= each["score"] <= each["high"] and 0 <= each["right"] <= 1 for each in bins)
 
 
 def test_a_precision_out_of_range(folder: Path) -> None:

@@ -201,6 +201,7 @@ def test_the_error_of_bins() -> None:
     assert out.count.tolist() == [2, 2]
     np.testing.assert_allclose(out.score, [0.05, 0.95])
     np.testing.assert_allclose(out.right, [0.0, 0.5])
+    np.testing.assert_allclose([out.low, out.high], [[0.0, 0.9], [0.1, 1.0]])
     assert out.error == pytest.approx((0.05 + 0.45) / 2)
     assert reliability(Outcomes(np.array([1.0]), np.array([True]))).error == 0
     assert reliability(Outcomes(np.empty(0), np.empty(0, bool))).error == 0
@@ -226,8 +227,8 @@ def test_videos_that_are_alike_are_told_by_the_others() -> None:
         quality(truth, {k: above_thresholds(d, {p.label: p.threshold for p in points}) for k, d in found.items()}).f1
     )
     assert left.fixed.f1 == pytest.approx(quality(truth, {k: d.above(0.5) for k, d in found.items()}).f1)
-    assert left.error == pytest.approx(reliability(outcomes(truth, found)).error)
-    assert left.error_after < 0.01 < left.error
+    assert left.scores.error == pytest.approx(reliability(outcomes(truth, found)).error)
+    assert left.probabilities.error < 0.01 < left.scores.error
 
 
 def test_one_video_cannot_be_left_out() -> None:
@@ -236,4 +237,9 @@ def test_one_video_cannot_be_left_out() -> None:
 
 def test_detections_of_other_videos_do_no_harm() -> None:
     truth, found = three_videos()
-    assert leave_out(truth, found | {"x": replace(found["u"], video_id="x")}) == leave_out(truth, found)
+    alone, together = leave_out(truth, found), leave_out(truth, found | {"x": replace(found["u"], video_id="x")})
+    assert alone is not None
+    assert together is not None
+    assert (together.chosen, together.fixed) == (alone.chosen, alone.fixed)
+    for each, other in ((together.scores, alone.scores), (together.probabilities, alone.probabilities)):
+        assert each.as_dict() == other.as_dict()

@@ -8,11 +8,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from report_pages import HOSTILE, LABELS, TIOUS, annotations, detections, hostile, levels, page
 
 from making_videos import make_video
+from untrimmed.evaluation.diagnosis import Diagnosis, diagnose
 from untrimmed.report.contents import Contents
+from untrimmed.report.diagnosis_page import write_diagnosis_page, write_figures
 from untrimmed.report.headline import DASH
 from untrimmed.report.history import History
 from untrimmed.report.media import Embedded, Linked, address
@@ -42,6 +45,10 @@ HEAT_PIXELS = """(() => {
     copy.drawImage(heat, 0, 0);
     return copy.getImageData(0, 0, heat.width, heat.height).data;
 })()"""
+TEXTS = """((svg) => [...svg.querySelectorAll('text')].map((each) => {
+    const [a, b] = [each.getBoundingClientRect(), svg.getBoundingClientRect()];
+    return [a.left - b.left, a.top - b.top, b.right - a.right, b.bottom - a.bottom, a.width, a.height];
+}))(arguments[0])"""
 DESK, PHONE = (1280, 900), (375, 812)
 
 
@@ -172,7 +179,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     for name, contents in pages.items():
         write_report(contents, place / f"{name}.html")
+    write_diagnosis_page(_diagnosis(), HOSTILE[0], place / "diagnosis.html")
+    write_figures(_diagnosis(), place / "figures")
     return place
+
+
+def _diagnosis() -> Diagnosis:
+    """Diagnose many detections, of all kinds."""
+    random = np.random.default_rng(0)
+    starts, lengths = random.uniform(0, 900, 300), random.uniform(0.1, 99, 300)
+    spans = list(zip(starts.tolist(), (starts + lengths).tolist(), random.choice(LABELS, 300).tolist(), strict=True))
+    moved = [(start + 9 * x, end + 9 * x, label) for (start, end, label), x in zip(spans, starts / 900, strict=True)]
+    rows = [(*span, score) for span, score in zip(moved * 9, random.uniform(0, 1, 2700).tolist(), strict=True)]
+    return diagnose(annotations({"v": spans}, duration=1000), detections({"v": rows}), (0.5,))
 
 
 def _long_results() -> Any:
@@ -628,3 +647,69 @@ def test_a_page_for_very_many_detections(browser: Browser, folder: Path) -> None
     assert browser.all(".list li")[-1].text == "and 700 more; raise the score to see fewer"
     browser.keys("n")
     assert browser.time == pytest.approx(1.0, abs=0.2)
+
+
+# Diagnosis
+
+
+@pytest.mark.parametrize("size", [DESK, (830, 600), PHONE])
+def test_texts_of_figures_have_room(browser: Browser, folder: Path, size: tuple[int, int]) -> None:
+    browser.open(folder / "diagnosis.html", size=size)
+    assert browser.js("document.documentElement.scrollWidth") <= size[0]
+    figures = browser.all(".figure")
+    assert len(figures) == 5
+    for each in figures:
+        _assert_texts_have_room(browser, each, least_height=10)
+
+
+@pytest.mark.parametrize("name", ["kinds", "gains", "length", "coverage", "instances"])
+def test_figures_are_files_of_their_own(browser: Browser, folder: Path, name: str) -> None:
+    for theme, dark in ((LIGHT, False), (DARK, True)):
+        browser.open(folder / "figures" / f"{name}.svg", dark=dark)
+        ground = browser.js("getComputedStyle(document.querySelector('.ground')).fill")
+        assert ground == _rgb(theme["surface"])
+        assert browser.js("getComputedStyle(document.querySelector('.head')).fill") == _rgb(theme["ink"])
+        _assert_texts_have_room(browser, browser.find(".figure"), least_height=12)
+
+
+def test_figures_follow_the_theme_of_the_page(browser: Browser, folder: Path) -> None:
+    fill = "getComputedStyle(document.querySelector('#diagnosis .figure .ink')).fill"
+    browser.open(folder / "main.html")
+    assert browser.js(fill) == _rgb(LIGHT["ink"])
+    browser.find("#theme").click()
+    assert browser.js(fill) == _rgb(DARK["ink"])
+
+
+def test_table_of_a_figure_opens_within_its_panel(browser: Browser, folder: Path) -> None:
+    browser.open(folder / "diagnosis.html", size=PHONE)
+    assert not browser.all("#diagnosis td")
+    browser.find("#diagnosis summary").click()
+    assert len(browser.all("#diagnosis td")) == 60
+    assert browser.js("document.documentElement.scrollWidth") == PHONE[0]
+
+
+def test_figures_are_announced(browser: Browser, folder: Path) -> None:
+    browser.open(folder / "diagnosis.html")
+    for each in browser.all(".figure"):
+        assert (each.aria_role, each.accessible_name) == (
+            "image",
+            browser.js("arguments[0].querySelector('title').textContent", each),
+        )
+
+
+def _assert_texts_have_room(browser: Browser, figure: WebElement, least_height: float) -> None:
+    """No text is cut off by the edge of its figure, lies upon another, or is too small to read."""
+    boxes = browser.js(TEXTS, figure)
+    assert boxes
+    for left, top, right, bottom, _, height in boxes:
+        assert min(left, top, right, bottom) > -0.5
+        assert height >= least_height
+    for i, (left, top, _, _, width, height) in enumerate(boxes):
+        for other_left, other_top, _, _, other_width, other_height in boxes[:i]:
+            beside = left >= other_left + other_width or other_left >= left + width
+            # Boxes of lines are higher than their letters.
+            assert beside or abs(top + height / 2 - other_top - other_height / 2) > (height + other_height) * 0.4
+
+
+def _rgb(colour: str) -> str:
+    return f"rgb({', '.join(str(int(colour[i : i + 2], 16)) for i in (1, 3, 5))})"

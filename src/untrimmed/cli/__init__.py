@@ -18,6 +18,7 @@ COMMANDS = {
     "check": "Say what is wrong with a data set, before training.",
     "train": "Train a localizer.",
     "evaluate": "Score a model, or a file of detections.",
+    "diagnose": "Say what is wrong with detections.",
     "combine": "Make detections of actions of those of verbs and nouns.",
     "submit": "Write detections as a benchmark's server takes them.",
     "check-submission": "Say why a benchmark's server would not take a file.",

@@ -101,8 +101,8 @@ def _facts(estimate: LeftOut | None) -> dict[str, object] | None:
     return {
         "chosen": of(estimate.chosen),
         "fixed": {"threshold": FIXED, **of(estimate.fixed)},
-        "calibration_error": estimate.error,
-        "calibration_error_after": estimate.error_after,
+        "scores": estimate.scores.as_dict(),
+        "probabilities": estimate.probabilities.as_dict(),
     }
 
 
@@ -124,8 +124,23 @@ def _show(points: tuple[ClassPoint, ...], estimate: LeftOut | None, model: Path,
         for name, point in (("these thresholds", estimate.chosen), (f"{FIXED:g} for all classes", estimate.fixed)):
             values = (f"{100 * value:.1f}" for value in (point.precision, point.recall, point.f1))
             print("On videos left out, with {}: precision {}, recall {}, F1 {} %".format(name, *values))
-        print(
-            f"Expected calibration error there: {estimate.error:.3f} of the scores, "
-            f"{estimate.error_after:.3f} of the probabilities that they become"
-        )
+        _show_reliability(estimate)
     print(f"Written: {model / CONFIDENCE}. `untrimmed detect --confident` shows what counts")
+
+
+def _show_reliability(estimate: LeftOut) -> None:
+    """Show how far scores, and the probabilities that they become, say which part of the detections is right."""
+    rows: dict[float, list[object]] = {}
+    for i, each in enumerate((estimate.scores, estimate.probabilities)):
+        for low, high, count, right in zip(each.low, each.high, each.count, each.right, strict=True):
+            row = rows.setdefault(low, [f"{100 * low:.0f} to {100 * high:.0f}", "", "", "", ""])
+            row[1 + 2 * i : 3 + 2 * i] = [f"{count:,}", f"{100 * right:.1f}"]
+    show_table(
+        "How many detections are right, by what is said of them, on videos left out",
+        ["score or probability, %", "by score", "right, %", "by probability", "right, %"],
+        [rows[low] for low in sorted(rows)],
+    )
+    print(
+        f"Expected calibration error there: {estimate.scores.error:.3f} of the scores, "
+        f"{estimate.probabilities.error:.3f} of the probabilities that they become"
+    )

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,21 +138,21 @@ def quality(truth: Annotations, detections: Mapping[str, Detections], *, tiou: f
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LeftOut:
     """How good choices are on videos that they were not made by: each part of the videos in turn, all together.
 
     Attributes:
         chosen: with the thresholds that the other videos lead to.
         fixed: with one threshold for all classes, `FIXED`.
-        error: expected calibration error of the scores as they are.
-        error_after: that of the probabilities that the other videos lead to.
+        scores: how far the scores, as they are, can be taken for probabilities.
+        probabilities: how far those can that the other videos lead to.
     """
 
     chosen: OperatingPoint
     fixed: OperatingPoint
-    error: float
-    error_after: float
+    scores: Reliability
+    probabilities: Reliability
 
 
 def leave_out(
@@ -194,8 +195,8 @@ def leave_out(
     return LeftOut(
         quality(truth, chosen, tiou=tiou),
         quality(truth, {id_: each.above(FIXED) for id_, each in known.items()}, tiou=tiou),
-        reliability(outcomes(truth, known, tiou=tiou)).error,
-        reliability(after).error,
+        reliability(outcomes(truth, known, tiou=tiou)),
+        reliability(after),
     )
 
 
@@ -253,11 +254,15 @@ class Reliability:
     """How far scores can be taken for probabilities, in bins of equal width that hold a detection.
 
     Attributes:
+        low: `[b]`, where each bin begins.
+        high: `[b]`, where each bin ends.
         count: `[b]`, how many detections each bin has.
         score: `[b]`, their mean score.
         right: `[b]`, the part of them that is right.
     """
 
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
     count: NDArray[np.int64]
     score: NDArray[np.float64]
     right: NDArray[np.float64]
@@ -268,6 +273,15 @@ class Reliability:
         total = self.count.sum()
         return float((self.count * np.abs(self.score - self.right)).sum() / total) if total else 0.0
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as what can be written as JSON."""
+        names = ("low", "high", "count", "score", "right")
+        columns = [getattr(self, name).tolist() for name in names]
+        return {
+            "error": self.error,
+            "bins": [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)],
+        }
+
 
 def reliability(found: Outcomes, bins: int = 15) -> Reliability:
     """Sort detections into bins by their score (Guo et al., ICML 2017)."""
@@ -275,4 +289,5 @@ def reliability(found: Outcomes, bins: int = 15) -> Reliability:
     count = np.bincount(place, minlength=bins)
     there = count > 0
     score, right = (np.bincount(place, weights=w, minlength=bins)[there] for w in (found.scores, found.right))
-    return Reliability(count[there], score / count[there], right / count[there])
+    edges = np.arange(bins + 1) / bins
+    return Reliability(edges[:-1][there], edges[1:][there], count[there], score / count[there], right / count[there])

@@ -9,45 +9,40 @@ and apply nothing but the one script and the one stylesheet that are in it, whic
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
-import re
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
-import untrimmed
 from untrimmed.data.files import write_atomically
 from untrimmed.report.contents import Contents
-from untrimmed.report.headline import headline, percent
+from untrimmed.report.diagnosis_page import diagnosis_section
+from untrimmed.report.headline import headline
 from untrimmed.report.media import Embedded
 from untrimmed.report.page_data import class_numbers, class_rows, page_data
-from untrimmed.report.palette import CLASS_COLOURS, stylesheet
+from untrimmed.report.palette import CLASS_COLOURS
+from untrimmed.report.rendering import render, template_file
 
 MOST_ROWS = 2000
 """Rows of the table of all videos."""
 
 _SCRIPTS = ("dom", "state", "charts", "heat_map", "timeline", "player", "video_view", "classes", "controls", "main")
 _ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
-_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def build_report(contents: Contents) -> str:
     """Return the page as HTML."""
     results = contents.results
     numbers = class_numbers(contents)
-    style, script = stylesheet() + _file("page.css"), _script()
     media = {
         i: base64.b64encode(media.content).decode()
         for i, id_ in enumerate(contents.shown)
         if isinstance(media := contents.media.get(id_), Embedded)
     }
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    environment.filters["percent"] = percent
-    html = environment.from_string(_file("page.html.jinja")).render(
+    return render(
+        "page.html.jinja",
+        script=_script(),
         contents=contents,
         results=results,
         headline=headline(contents),
@@ -56,14 +51,10 @@ def build_report(contents: Contents) -> str:
         class_rows=class_rows(results, numbers),
         videos=[(video, results.tally(video)) for video in list(results.truth)[:MOST_ROWS]],
         places={id_: i for i, id_ in enumerate(contents.shown)},
-        policy=_policy(style, script),
-        style=Markup(style),  # ours
-        script=Markup(script),  # ours
+        diagnosis=None if results.diagnosis is None else diagnosis_section(results.diagnosis),
         data=Markup(to_json(page_data(contents))),  # cannot end its block
         media=media,
-        version=untrimmed.__version__,
     )
-    return _SURROGATES.sub("\ufffd", html)
 
 
 def write_report(contents: Contents, path: str | Path) -> None:
@@ -81,29 +72,7 @@ def to_json(values: Any) -> str:
     return text.translate(_ESCAPES)
 
 
-def _policy(style: str, script: str) -> str:
-    def digest(text: str) -> str:
-        return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
-
-    return "; ".join(
-        [
-            "default-src 'none'",
-            f"script-src {digest(script)}",
-            f"style-src {digest(style)}",
-            "media-src 'self' file: blob:",
-            "img-src data:",
-            "base-uri 'none'",
-            "form-action 'none'",
-            "require-trusted-types-for 'script'",
-        ]
-    )
-
-
-def _file(name: str) -> str:
-    return resources.files("untrimmed.report").joinpath("template", name).read_text(encoding="utf-8")
-
-
 def _script() -> str:
     """Join the parts of the script, which see each other but are not seen from outside."""
-    parts = "\n".join(_file(f"{name}.js") for name in _SCRIPTS)
+    parts = "\n".join(template_file(f"{name}.js") for name in _SCRIPTS)
     return f'"use strict";\n(() => {{\n{parts}\n}})();\n'

@@ -64,7 +64,7 @@ CLASSES_DARK = (
 
 def stylesheet() -> str:
     """Return the colours as CSS variables: light, and dark where the system or the page's button asks for it."""
-    light, dark = _variables(LIGHT, CLASSES_LIGHT), _variables(DARK, CLASSES_DARK)
+    light, dark = _variables(dark=False), _variables(dark=True)
     return (
         f":root {{ color-scheme: light; {light} }}\n"
         f"@media screen and (prefers-color-scheme: dark) {{\n"
@@ -75,6 +75,16 @@ def stylesheet() -> str:
         )
         + "\n"
     )
+
+
+def colours(*, dark: bool) -> dict[str, str]:
+    """Return all colours by name, also `class-0` and so on, and `on-class-0`, black or white for text upon it."""
+    values = dict(DARK if dark else LIGHT)
+    for i, colour in enumerate(CLASSES_DARK if dark else CLASSES_LIGHT):
+        values[f"class-{i}"] = colour
+        black_is_better = contrast("#000000", colour) > contrast("#ffffff", colour)
+        values[f"on-class-{i}"] = "#000000" if black_is_better else "#ffffff"
+    return values
 
 
 def luminance(colour: str) -> float:
@@ -90,10 +100,5 @@ def contrast(a: str, b: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-def _variables(colours: Mapping[str, str], classes: tuple[str, ...]) -> str:
-    values = dict(colours)
-    for i, colour in enumerate(classes):
-        values[f"class-{i}"] = colour
-        black_is_better = contrast("#000000", colour) > contrast("#ffffff", colour)
-        values[f"on-class-{i}"] = "#000000" if black_is_better else "#ffffff"
-    return " ".join(f"--{name}: {value};" for name, value in values.items())
+def _variables(*, dark: bool) -> str:
+    return " ".join(f"--{name}: {value};" for name, value in colours(dark=dark).items())

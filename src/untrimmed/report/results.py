@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from untrimmed.data.annotations import Annotations, Video
 from untrimmed.data.detections import Detections
+from untrimmed.evaluation.diagnosis import Diagnosis, diagnose
 from untrimmed.evaluation.matching import Pool, RankedPool, match
 from untrimmed.evaluation.mean_ap import MeanAP, mean_average_precision
 from untrimmed.evaluation.precision_recall import PrecisionRecall, precision_recall
@@ -49,6 +50,7 @@ class Results:
         thresholds: `[STEPS + 1]`, the scores that the slider can be set to, from 0 up.
         threshold: where it stands at first: the one of `thresholds` with the best F1 over all videos.
         tiou: index of the one of `tious` that the page shows at first, the nearest to 0.5.
+        diagnosis: at this tIoU, of all detections; `None` where no video has an instance.
     """
 
     truth: Annotations
@@ -60,6 +62,7 @@ class Results:
     thresholds: NDArray[np.float64]
     threshold: float
     tiou: int
+    diagnosis: Diagnosis | None
 
     def tally(self, video: Video) -> Tally:
         """Count what is right, wrong and missed in a video, at the threshold and tIoU that the page shows at first."""
@@ -90,16 +93,18 @@ def assess(truth: Annotations, detections: Mapping[str, Detections], tious: Sequ
     curves = precision_recall(truth, complete, thresholds)
     tiou = int(np.abs(np.array(thresholds) - _USUAL_TIOU).argmin())
     steps = _slider_steps(complete)
+    some = any(video.instances for video in truth)
     return Results(
         truth=truth,
         detections=complete,
         tious=thresholds,
-        score=mean_average_precision(truth, complete, thresholds) if any(v.instances for v in truth) else None,
+        score=mean_average_precision(truth, complete, thresholds) if some else None,
         curves=curves,
         found={video.id: found_instances(video, complete[video.id], thresholds) for video in truth},
         thresholds=steps,
         threshold=_best_step(curves[tiou], steps),
         tiou=tiou,
+        diagnosis=diagnose(truth, complete, thresholds[tiou : tiou + 1]) if some else None,
     )
 
 
