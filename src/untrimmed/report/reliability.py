@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 from markupsafe import Markup
 
 from untrimmed.evaluation.operating_point import Reliability
@@ -13,7 +14,7 @@ _SIZE = 220.0
 _LEFT, _TOP = 34.0, 8.0
 _LEGEND_ROW = 18.0
 _COLOURS = {"scores": 1, "probabilities": 0}
-_SMALLEST, _LARGEST = 2.5, 8.0  # radius of a dot, of the fewest and the most detections
+_SMALLEST, _LARGEST = 1.0, 9.0  # radius of a dot, of no and of the most detections
 
 
 def reliability_chart(scores: Reliability, probabilities: Reliability) -> Chart:
@@ -47,7 +48,7 @@ def reliability_chart(scores: Reliability, probabilities: Reliability) -> Chart:
         title="How many detections are right",
         about=("% that are right, over the % that is said of them", "dots are larger where there are more detections"),
         description=" ".join(_described(name, found) for name, found in both.items()),
-        width=_LEFT + _SIZE + 40,
+        width=_LEFT + _SIZE + 56,
         height=bottom + _LEGEND_ROW * len(both),
         body=Markup().join(drawing),
     )
@@ -58,10 +59,11 @@ def _place(said: float, right: float) -> tuple[float, float]:
 
 
 def _dots(name: str, found: Reliability) -> Iterator[Markup]:
-    """Draw a dot for each bin; its area says how many detections are in it, as a share of the fullest bin."""
+    """Draw a dot for each bin; its size says, as a logarithm, how many detections are in it."""
+    most = np.log1p(found.count.max(initial=1))
     for count, score, right in zip(found.count, found.score, found.right, strict=True):
         x, y = _place(float(score), float(right))
-        radius = max(_SMALLEST, _LARGEST * float(count / found.count.max()) ** 0.5)
+        radius = _SMALLEST + (_LARGEST - _SMALLEST) * float(np.log1p(count) / most)
         tip = f"{name} of {100 * score:.1f} % on average: {100 * right:.1f} % of {count:,} detections are right"
         yield element("circle", element("title", tip), cx=x, cy=y, r=radius, class_=f"colour-{_COLOURS[name]}")
 
