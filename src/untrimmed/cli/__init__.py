@@ -16,6 +16,7 @@ COMMANDS = {
     "extract": "Make features of videos.",
     "recipes": "List ready configurations, or print one.",
     "check": "Say what is wrong with a data set, before training.",
+    "split": "Split videos into subsets, with every class spread evenly.",
     "train": "Train a localizer.",
     "evaluate": "Score a model, or a file of detections.",
     "diagnose": "Say what is wrong with detections.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -13,8 +13,10 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.progress import TaskID
 
-from untrimmed.cli.console import bar, show_json
-from untrimmed.experiment.config import load_config, parse_options
+from untrimmed.cli.console import bar, show_json, show_table
+from untrimmed.errors import ConfigError
+from untrimmed.experiment.config import ExperimentConfig, load_config, parse_options
+from untrimmed.experiment.cross_validation import cross_validate, rows_of
 from untrimmed.experiment.training import Trained
 from untrimmed.experiment.training import train as run
 from untrimmed.learning.trainer import Interrupted, Trainer
@@ -26,6 +28,8 @@ def train(
     *settings: Annotated[str, Parameter(allow_leading_hyphen=True, show=False)],
     out: Path,
     resume: bool = False,
+    folds: int | None = None,
+    group: str | None = None,
     json: bool = False,
 ) -> None:
     """Train a localizer.
@@ -33,7 +37,8 @@ def train(
     Every setting of the configuration can be changed on the command line, as `--section.key VALUE`;
     `untrimmed recipes NAME` shows what there is.
 
-    Example: `untrimmed train timed_up_and_go --out runs/tug --training.epochs 10`
+    Examples: `untrimmed train timed_up_and_go --out runs/tug --training.epochs 10`;
+    `untrimmed train timed_up_and_go --out runs/folds --folds 5`
 
     Parameters
     ----------
@@ -45,17 +50,47 @@ def train(
         Folder for the model, the figures and what is needed to go on.
     resume
         Go on with the run in `--out`, from where it was interrupted.
+    folds
+        Cross-validation: split all videos into so many parts, and train so many models, each without one of them, on
+        which it is scored. Subsets that are called fold0, fold1 and so on are taken as they are.
+    group
+        With `--folds`: keep videos of one group (a person, a camera) together: a regular expression that finds the
+        group in a video's id, as in `untrimmed split`.
     json
         Print the result as JSON.
     """
     experiment = load_config(config, parse_options(settings))
-    again = shlex.join(["untrimmed", "train", config, *settings, "--out", str(out), "--resume"])
+    options = [] if folds is None else ["--folds", str(folds), *([] if group is None else ["--group", group])]
+    again = shlex.join(["untrimmed", "train", config, *settings, *options, "--out", str(out), "--resume"])
+    if folds is not None:
+        _cross_validate(experiment, out, folds, group, again, resume=resume, json=json)
+        return
+    if group is not None:
+        raise ConfigError("--group has an effect with --folds only: leave it out")
     with stop_politely(again, out), TrainingBar() as shown:
         trained = run(experiment, out, resume=resume, watchers=[shown])
     if json:
         show_json(asdict(trained) | {"folder": str(out)})
     else:
         print(summary(trained))
+
+
+def _cross_validate(
+    experiment: ExperimentConfig, out: Path, folds: int, group: str | None, again: str, *, resume: bool, json: bool
+) -> None:
+    with stop_politely(again, out), ExitStack() as bars:
+
+        def shown(name: str) -> list[TrainingBar]:
+            bars.close()
+            return [bars.enter_context(TrainingBar(f"{name}: "))]
+
+        result = cross_validate(experiment, out, folds, group=group, resume=resume, watchers=shown)
+    if json:
+        scores = [{"fold": fold.name, "videos": fold.videos} | fold.score.as_dict() for fold in result.folds]
+        show_json({"folder": str(out), "mean": result.mean, "spread": result.spread, "folds": scores})
+        return
+    columns = ["fold", "videos", "instances", *(f"{tiou:g}" for tiou in result.folds[0].score.tious), "average"]
+    show_table(f"{out}: mAP by tIoU of the models that did not see a fold, %", columns, list(rows_of(result)))
 
 
 def summary(trained: Trained) -> str:
@@ -81,9 +116,10 @@ def stop_politely(again: str, out: Path) -> Iterator[None]:
 
 
 class TrainingBar:
-    """Shows a run as a progress bar over its epochs, on stderr; and a line for each validation."""
+    """Shows a run as a progress bar over its epochs, on stderr; and a line for each validation, after a name."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "") -> None:
+        self._name = name
         self._bar = bar()
         self._task: TaskID | None = None
 
@@ -98,7 +134,7 @@ class TrainingBar:
         """Move on by a step."""
         total = trainer.config.total_epochs * trainer.steps_in_epoch
         if self._task is None:
-            self._task = self._bar.add_task("training", total=total, note="")
+            self._task = self._bar.add_task(f"{self._name}training", total=total, note="")
         progress = trainer.progress
         # The loss is asked for at some steps only: a GPU has to catch up for it.
         note = f"epoch {progress.epoch + 1}"
@@ -113,7 +149,8 @@ class TrainingBar:
             mark = "  best so far" if best else ""
             epochs = trainer.config.total_epochs
             self._bar.console.print(
-                f"epoch {row['epoch']:.0f}/{epochs}  loss {row['loss']:.4f}  mAP {100 * row['mAP']:.2f}{mark}",
+                f"{self._name}epoch {row['epoch']:.0f}/{epochs}  loss {row['loss']:.4f}  "
+                f"mAP {100 * row['mAP']:.2f}{mark}",
                 highlight=False,
             )
 
