@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 
+from untrimmed.evaluation.protocols import PROTOCOLS
 from untrimmed.experiment.config import load_config, recipe_names, recipe_text
-from untrimmed.experiment.data import open_data
+from untrimmed.experiment.data import annotated, open_data
 from untrimmed.learning.config import OptimiserConfig, TargetConfig
 from untrimmed.model.config import ModelConfig
 from untrimmed.model.network import ActionFormer
 
 # What the data decide where a recipe leaves it open: dimensions and classes.
-OF_DATA = {"sbhar": (150, 12), "timed_up_and_go": (150, 4)}
+OF_DATA = {"sbhar": (150, 12), "timed_up_and_go": (150, 4), "multithumos": (2048, 65)}
+CLASSES = {"multithumos": 65, "charades": 157}
+"""Classes that occur."""
 
 
 def model_of(name: str) -> ModelConfig:
     model = load_config(name).model
     return model.for_data(*OF_DATA[name]) if name in OF_DATA else model
+
+
+def head_comment(name: str) -> str:
+    """What a recipe says before its first setting, on one line."""
+    lines = takewhile(lambda line: line.startswith("#"), recipe_text(name).splitlines())
+    return " ".join(line.removeprefix("#").strip() for line in lines)
 
 
 def parameters(config: ModelConfig) -> int:
@@ -51,6 +62,26 @@ def test_a_recipe_says_how_it_is_used(name: str) -> None:
         assert "--data.annotations" in command[1]
         assert "--data.features" in command[1]
     assert set(yaml.safe_load(text)) <= {"description", "data", "model", "training", "detection", "evaluation"}
+
+
+@pytest.mark.parametrize("name", [name for name in recipe_names() if load_config(name).data.annotations is None])
+def test_a_recipe_says_where_its_data_come_from(name: str) -> None:
+    text = head_comment(name).lower()
+    if load_config(name).data.inputs.kind == "signals":
+        assert "fetch" in text
+    else:
+        assert "features: " in text
+        assert "annotations: " in text
+        assert re.search(r"<(video|clip) id>\.np[yz]", text) or "<video id>.pt" in text
+    assert "published" in text
+
+
+@pytest.mark.parametrize("name", [name for name in recipe_names() if name != "timed_up_and_go"])
+def test_recipes_are_scored_as_their_benchmark_is(name: str) -> None:
+    config, protocol = load_config(name), PROTOCOLS[name.partition("_")[0]]
+    assert config.evaluation.tious == pytest.approx(protocol.tious)
+    if protocol.tested:
+        assert (config.data.train, config.data.validate) == (protocol.trained, protocol.tested)
 
 
 @pytest.mark.parametrize(("name", "millions"), [("thumos14_i3d", 29.25), ("sbhar", 1.715), ("timed_up_and_go", 1.712)])
@@ -151,6 +182,66 @@ def test_the_embedded_data_are_what_the_recipe_says() -> None:
     assert len(data.train) + len(data.validate) == 223
     assert not {video.id for video in data.train} & {video.id for video in data.validate}
     assert (data.inputs.dimension, len(data.labels)) == OF_DATA["timed_up_and_go"]
+
+
+# Recipes that the official code has no settings for
+
+
+@pytest.mark.parametrize(
+    ("name", "dimension", "classes", "stride", "window", "rate", "epochs"),
+    [
+        ("thumos14_videomaev2", 1408, 20, 4, 16, None, 45),
+        ("thumos14_internvideo2", 3200, 20, 4, 16, None, 45),
+        ("multithumos", 2048, None, 4, 16, None, 60),
+        ("charades", 1024, 157, 8, 8, 24, 10),
+    ],
+)
+def test_further_recipes(
+    name: str, dimension: int, classes: int | None, stride: int, window: int, rate: float | None, epochs: int
+) -> None:
+    config = load_config(name)
+    assert (config.model.input_dims, config.model.num_classes) == (dimension, classes)
+    inputs = config.data.inputs
+    assert (inputs.kind, inputs.stride, inputs.window, inputs.rate) == ("features", stride, window, rate)
+    assert (config.training.epochs, config.training.warmup_epochs) == (epochs, 5)
+    assert (config.model.width, config.model.windows) == (512, (19,) * 6)
+    assert config.model.ranges == ((0, 4), (4, 8), (8, 16), (16, 32), (32, 64), (64, 10000))
+
+
+@pytest.mark.parametrize("name", ["thumos14_videomaev2", "thumos14_internvideo2"])
+def test_other_features_of_thumos14_change_nothing_else(name: str) -> None:
+    official, other = load_config("thumos14_i3d"), load_config(name)
+    assert replace(other.model, input_dims=2048) == official.model
+    assert replace(other.training, epochs=official.training.epochs) == official.training
+    assert (other.data, other.detection, other.evaluation) == (official.data, official.detection, official.evaluation)
+
+
+def test_multithumos_begins_its_pyramid_with_the_projection() -> None:
+    model = model_of("multithumos")
+    assert (model.projection_layers, model.stem_blocks) == (3, 0)
+    assert model.strides == (1, 2, 4, 8, 16, 32)
+    predictions = ActionFormer(replace(model, input_dims=8, width=16))(torch.zeros(1, 64, 8), torch.ones(1, 64).bool())
+    assert predictions.logits.shape == (1, 126, 65)
+
+
+@pytest.mark.parametrize(
+    ("name", "videos", "tested", "trained_instances", "tested_instances"),
+    [("multithumos", 200, 213, 18474, 20208), ("charades", 7985, 1863, 49802, 16691)],
+)
+def test_published_annotations_are_read(
+    shared: Path, name: str, videos: int, tested: int, trained_instances: int, tested_instances: int
+) -> None:
+    """With the subsets and the way with unusable instances that the recipe has."""
+    config = load_config(name, {"data.annotations": str(shared / "data" / "other_annotations" / f"{name}.json")})
+    annotations = annotated(config.data)
+    train, validate = (annotations.of_subsets(names) for names in (config.data.train, config.data.validate))
+    assert (len(train), len(validate)) == (videos, tested)
+    inside = [i for video in train for i in video.instances if i.start < video.duration]
+    assert (len(inside), sum(len(video.instances) for video in validate)) == (trained_instances, tested_instances)
+    occurring = {instance.label for video in annotations for instance in video.instances}
+    assert len(occurring) == CLASSES[name]
+    # MultiTHUMOS numbers its classes from 1.
+    assert len(annotations.labels) - len(occurring) == (1 if name == "multithumos" else 0)
 
 
 # The benchmarks, beside the table of the official settings

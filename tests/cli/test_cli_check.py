@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import files, run
+from command_line import files, refused, run
 
 from synthetic import make_videos, write_experiment
 from untrimmed.data.annotations import Annotations, Instance
@@ -136,8 +136,7 @@ def test_names_are_printed_as_they_are(config: Path) -> None:
 
 @pytest.mark.parametrize("recipe", ["sbhar", "thumos14_i3d"])
 def test_recipe_without_its_data(recipe: str) -> None:
-    outcome = run("check", recipe)
-    assert outcome.code == 2
-    assert outcome.err == (
-        "untrimmed: data.annotations is not set: say where they are, as in --data.annotations FILE.json\n"
+    assert refused("check", recipe, code=2) == (
+        "data.annotations and data.features are not set: say where they are, as in --data.annotations FILE "
+        f"--data.features FOLDER; `untrimmed recipes {recipe}` says where to get them, and in which form"
     )

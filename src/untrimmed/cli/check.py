@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,10 @@ from untrimmed.data.check import Finding, Report
 from untrimmed.data.check import check as run
 from untrimmed.data.check.report import count
 from untrimmed.data.formats.annotation_files import find_problems
-from untrimmed.experiment.config import DataConfig, ExperimentConfig, load_config, parse_options
+from untrimmed.data.formats.class_scores import read_class_scores
+from untrimmed.detection.fusion import check_class_scores
+from untrimmed.errors import ConfigError, UntrimmedError
+from untrimmed.experiment.config import DataConfig, ExperimentConfig, load_config, parse_options, recipe_names
 from untrimmed.experiment.data import annotated, open_inputs
 
 
@@ -45,7 +49,11 @@ def check(
     """
     experiment = load_config(config, parse_options(settings))
     path = experiment.data.annotations
-    report = _check_annotations(path, experiment.data) if path is not None else None
+    if path is None:
+        raise _unset(config, experiment.data)
+    report = _check_annotations(path, experiment.data)
+    if report is None and not experiment.data.streams:
+        raise _unset(config, experiment.data)
     report = report or _check_all(experiment)
     if json:
         show_json(report.as_dict())
@@ -53,6 +61,19 @@ def check(
         _show(report)
     if not report.ok:
         sys.exit(1)
+
+
+def _unset(name: str, data: DataConfig) -> ConfigError:
+    """Return an error that names all data that a configuration leaves open, and how to give them."""
+    missing = [key for key, there in (("annotations", data.annotations), ("features", data.streams)) if not there]
+    options = {"annotations": "--data.annotations FILE", "features": "--data.features FOLDER"}
+    message = (
+        f"{' and '.join(f'data.{key}' for key in missing)} {'is' if len(missing) == 1 else 'are'} not set: "
+        f"say where they are, as in {' '.join(options[key] for key in missing)}"
+    )
+    if name in recipe_names():
+        message += f"; `untrimmed recipes {name}` says where to get them, and in which form"
+    return ConfigError(message)
 
 
 def _check_annotations(path: Path, config: DataConfig) -> Report | None:
@@ -81,16 +102,36 @@ def _check_all(config: ExperimentConfig) -> Report:
             radius=config.training.target.center_radius,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
-    return _with_classes_checked(report, config, annotations)
+    more = (*_class_findings(config, annotations), *_class_score_findings(config, annotations))
+    return replace(report, findings=(*report.findings, *more))
 
 
-def _with_classes_checked(report: Report, config: ExperimentConfig, annotations: Annotations) -> Report:
+def _class_findings(config: ExperimentConfig, annotations: Annotations) -> Iterator[Finding]:
+    """Yield that the model is for another number of classes than there are."""
     stated, found = config.model.num_classes, 1 if config.data.class_agnostic else len(annotations.labels)
-    if stated in (None, found):
-        return report
-    has = "data.class_agnostic makes one of all" if config.data.class_agnostic else f"the annotations have {found}"
-    message = f"model.num_classes is {stated}, but {has} classes. Correct it, or leave it out"
-    return replace(report, findings=(*report.findings, Finding("error", annotations.source, message)))
+    if stated not in (None, found):
+        has = "data.class_agnostic makes one of all" if config.data.class_agnostic else f"the annotations have {found}"
+        message = f"model.num_classes is {stated}, but {has} classes. Correct it, or leave it out"
+        yield Finding("error", annotations.source, message)
+
+
+def _class_score_findings(config: ExperimentConfig, annotations: Annotations) -> Iterator[Finding]:
+    """Yield what keeps the class scores of whole videos from being used, or that there are none where they belong."""
+    scoring = config.evaluation
+    if scoring.class_scores is None:
+        if config.data.class_agnostic:
+            message = (
+                "evaluation.class_scores is not set, so a detection says when, but not what, and is scored on that. "
+            )
+            way_out = "To score both, name class scores of whole videos, as in --evaluation.class_scores FILE.json"
+            yield Finding("warning", "class scores", message + way_out)
+        return
+    try:
+        class_scores = read_class_scores(scoring.class_scores, annotations.labels)
+        videos = annotations.of_subsets(config.data.validate).videos
+        check_class_scores(class_scores, videos, scoring.top_classes)
+    except UntrimmedError as error:
+        yield Finding("error", "class scores", str(error))
 
 
 def _moments(config: ExperimentConfig, length: int) -> NDArray[Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from pydantic import ValidationError
 
+from untrimmed.data.annotations import Annotations
 from untrimmed.data.dataset import TrainingVideos, read_if_small
 from untrimmed.detection.localizer import Localizer
 from untrimmed.detection.model_folder import ExtractorReference
@@ -105,11 +106,18 @@ def _model_config(model: ModelConfig, data: Data) -> ModelConfig:
     """Fill in what the data decide. Streams without widths of their own are projected together."""
     dims = data.inputs.dimensions if model.stream_widths is not None else (data.inputs.dimension,)
     try:
-        return model.for_data(dims if len(dims) > 1 else dims[0], len(data.labels))
+        for_data = model.for_data(dims if len(dims) > 1 else dims[0], len(data.labels))
+        return for_data if for_data.empty_classes else replace(for_data, empty_classes=_without_data(data.train))
     except ValidationError as error:
         raise ConfigError("\n".join(explain(error, ModelConfig, "model"))) from error
     except ValueError as error:
         raise ConfigError(str(error)) from error
+
+
+def _without_data(train: Annotations) -> tuple[int, ...]:
+    """Return the numbers of the classes that no training video has an instance of."""
+    seen = {instance.label for video in train for instance in video.instances}
+    return tuple(number for number, label in enumerate(train.labels) if label not in seen)
 
 
 def _validation(localizer: Localizer, data: EvaluationData) -> Callable[[ActionFormer], float]:

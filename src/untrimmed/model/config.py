@@ -75,7 +75,8 @@ class ModelConfig:
     prior: Annotated[float, Field(gt=0, lt=1)] = 0.01
     """Probability of every class that the classification head starts with."""
     empty_classes: tuple[int, ...] = ()
-    """Class numbers without data, which start at a probability of 1e-6."""
+    """Class numbers without data, which start at a probability of 1e-6. Left out, training names those that no training
+    video has an instance of."""
     regression_ranges: Literal["adjacent", "overlapping"] | tuple[Range, ...] = "adjacent"
     """Range of the larger distance to onset and offset, on the feature grid, that each level is trained on."""
 

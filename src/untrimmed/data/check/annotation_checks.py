@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
@@ -106,7 +107,13 @@ def _similar_labels(roles: Roles) -> Iterator[Finding]:
 
 
 def _meant(label: str, known: Mapping[str, int]) -> str:
-    near = difflib.get_close_matches(label, known, n=1)
+    """Return a hint at a label that may have been meant. One with another number is another class, and none."""
+
+    def without_digits(name: str) -> str:
+        return re.sub(r"\d", "", name)
+
+    others = [name for name in known if without_digits(name) != without_digits(label)]
+    near = difflib.get_close_matches(label, others, n=1)
     return f", perhaps {near[0]!r}" if near else ""
 
 

@@ -79,10 +79,12 @@ def dimension_findings(extents: Sequence[Extent], expected: int | None) -> Itera
         return
     shown = some(f"{e.video.id!r} has {e.dimension}" for e in odd)
     source = "are expected" if expected is not None else "are usual"
-    hints = {transposition_hint((e.clips, e.dimension), wanted) for e in odd}
+    way_out = max(transposition_hint((e.clips, e.dimension), wanted) for e in odd)
+    if not way_out and expected is not None:
+        way_out = " Name the features that the configuration is for, or correct model.input_dims"
     message = (
         f"{len(odd):,} of {count(len(extents), 'video')} with features of another dimension than the {wanted} that "
-        f"{source}: {shown}.{max(hints)}"
+        f"{source}: {shown}.{way_out}"
     )
     yield Finding("error", "feature dimension", message, tuple(e.video.id for e in odd))
 
