@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from untrimmed.data.annotations import Annotations, Instance, Video
+from scored_rows import LABELS, annotations, detections, perfect
+from untrimmed.data.annotations import Annotations
 from untrimmed.data.detections import Detections
 from untrimmed.data.formats.activitynet import read_annotations
 from untrimmed.data.formats.detection_files import read_detections
@@ -19,31 +20,7 @@ from untrimmed.errors import AnnotationError, ConfigError
 from untrimmed.evaluation import matching
 from untrimmed.evaluation.mean_ap import average_precision, mean_average_precision
 
-LABELS = ("a", "b", "c")
 TIOUS = (0.2, 1 / 3, 0.5, 1.0)
-
-Row = tuple[float, float, str, float]
-
-
-def annotations(videos: Mapping[str, Sequence[tuple[float, float, str]]]) -> Annotations:
-    return Annotations(
-        {id_: Video(id_, 20.0, instances=tuple(Instance(*i) for i in items)) for id_, items in videos.items()}, LABELS
-    )
-
-
-def detections(
-    videos: Mapping[str, Sequence[Row]], names: tuple[str, ...] = (*LABELS, "unknown")
-) -> dict[str, Detections]:
-    def of_video(id_: str, rows: Sequence[Row]) -> Detections:
-        segments = np.array([row[:2] for row in rows], dtype=np.float64).reshape(-1, 2)
-        labels = np.array([names.index(row[2]) for row in rows], dtype=np.int64)
-        return Detections(id_, segments, np.array([row[3] for row in rows], dtype=np.float64), labels, names)
-
-    return {id_: of_video(id_, rows) for id_, rows in videos.items()}
-
-
-def perfect(truth: Annotations) -> dict[str, Detections]:
-    return detections({video.id: [(i.start, i.end, i.label, 0.9) for i in video.instances] for video in truth})
 
 
 # Small whole numbers, so that equal scores, equal overlaps, equal segments and segments without length are common.

@@ -1,40 +1,20 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from untrimmed.data.annotations import Annotations, Instance, Video
+from scored_rows import NAMES, Row, annotations, detections, overlap
+from untrimmed.data.annotations import Annotations
 from untrimmed.data.detections import Detections
 from untrimmed.evaluation.mean_ap import mean_average_precision
 from untrimmed.evaluation.precision_recall import Curve, precision_recall, roundest
 
 LABELS = ("a", "b")
-NAMES = (*LABELS, "unknown")
-Row = tuple[float, float, str, float]
-
-
-def annotations(videos: Mapping[str, Sequence[tuple[float, float, str]]]) -> Annotations:
-    return Annotations(
-        {id_: Video(id_, 20.0, instances=tuple(Instance(*i) for i in items)) for id_, items in videos.items()}, LABELS
-    )
-
-
-def detections(videos: Mapping[str, Sequence[Row]]) -> dict[str, Detections]:
-    return {
-        id_: Detections(
-            id_,
-            np.array([row[:2] for row in rows], np.float64).reshape(-1, 2),
-            np.array([row[3] for row in rows], np.float64),
-            np.array([NAMES.index(row[2]) for row in rows], np.int64),
-            NAMES,
-        )
-        for id_, rows in videos.items()
-    }
 
 
 spans = st.builds(lambda start, length: (float(start), float(start + length)), st.integers(0, 6), st.integers(0, 4))
@@ -64,13 +44,6 @@ def rightly_kept(truth: Annotations, found: Mapping[str, Detections], tiou: floa
                 free.remove(best)
                 right += 1
     return kept, right
-
-
-def overlap(instance: Instance, start: float, end: float) -> float:
-    if (instance.start, instance.end) == (start, end):
-        return 1.0
-    shared = max(0.0, min(end, instance.end) - max(start, instance.start))
-    return shared / (end - start + instance.end - instance.start - shared) if shared else 0.0
 
 
 @given(truths, some_detections)

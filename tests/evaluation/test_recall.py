@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from untrimmed.data.annotations import Annotations, Instance, Video
+from scored_rows import LABELS, NAMES, Row, annotations, detections
+from untrimmed.data.annotations import Annotations, Instance
 from untrimmed.data.detections import Detection, Detections
 from untrimmed.data.formats.activitynet import read_annotations
 from untrimmed.data.formats.detection_files import read_detections
@@ -20,31 +21,8 @@ from untrimmed.errors import AnnotationError, ConfigError
 from untrimmed.evaluation.matching import Reading
 from untrimmed.evaluation.recall import average_recall, recall_at_kx
 
-LABELS = ("a", "b", "c")
-NAMES = (*LABELS, "unknown")
 TIOUS = (0.2, 1 / 3, 0.5, 1.0)
 MULTIPLES = (1, 2, 5)
-
-Row = tuple[float, float, str, float]
-
-
-def annotations(videos: Mapping[str, Sequence[tuple[float, float, str]]]) -> Annotations:
-    return Annotations(
-        {id_: Video(id_, 20.0, instances=tuple(Instance(*i) for i in items)) for id_, items in videos.items()}, LABELS
-    )
-
-
-def detections(videos: Mapping[str, Sequence[Row]]) -> dict[str, Detections]:
-    return {
-        id_: Detections(
-            id_,
-            np.array([row[:2] for row in rows], np.float64).reshape(-1, 2),
-            np.array([row[3] for row in rows], np.float64),
-            np.array([NAMES.index(row[2]) for row in rows], np.int64),
-            NAMES,
-        )
-        for id_, rows in videos.items()
-    }
 
 
 # Small whole numbers, so that equal scores, equal overlaps, equal segments and segments without length are common.

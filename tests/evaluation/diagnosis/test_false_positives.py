@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scored_rows import LABELS, NAMES, Row, annotations, detections, overlap, perfect
 from untrimmed.data.annotations import Annotations, Instance, Video
 from untrimmed.data.detections import Detection, Detections
 from untrimmed.data.formats.activitynet import read_annotations
@@ -21,33 +22,7 @@ from untrimmed.evaluation.diagnosis.false_positives import MISTAKES, analyse_fal
 from untrimmed.evaluation.diagnosis.matched import match_all, normalised_average_precision
 from untrimmed.evaluation.mean_ap import average_precision, mean_average_precision
 
-LABELS = ("a", "b", "c")
-NAMES = (*LABELS, "unknown")
 TIOUS = (0.2, 0.5, 0.75)
-Row = tuple[float, float, str, float]
-
-
-def annotations(videos: Mapping[str, Sequence[tuple[float, float, str]]]) -> Annotations:
-    return Annotations(
-        {id_: Video(id_, 20.0, instances=tuple(Instance(*i) for i in items)) for id_, items in videos.items()}, LABELS
-    )
-
-
-def detections(videos: Mapping[str, Sequence[Row]]) -> dict[str, Detections]:
-    return {
-        id_: Detections(
-            id_,
-            np.array([row[:2] for row in rows], np.float64).reshape(-1, 2),
-            np.array([row[3] for row in rows], np.float64),
-            np.array([NAMES.index(row[2]) for row in rows], np.int64),
-            NAMES,
-        )
-        for id_, rows in videos.items()
-    }
-
-
-def perfect(truth: Annotations) -> dict[str, Detections]:
-    return detections({v.id: [(i.start, i.end, i.label, 0.5) for i in v.instances] for v in truth})
 
 
 spans = st.builds(lambda start, length: (float(start), float(start + length)), st.integers(0, 8), st.integers(0, 6))
@@ -61,13 +36,6 @@ some_truths = (
     .map(annotations)
 )
 some_detections = st.dictionaries(st.sampled_from("vwxy"), st.lists(detection_rows, max_size=12)).map(detections)
-
-
-def overlap(instance: Instance, start: float, end: float) -> float:
-    if (instance.start, instance.end) == (start, end):
-        return 1.0
-    shared = max(0.0, min(end, instance.end) - max(start, instance.start))
-    return shared / (end - start + instance.end - instance.start - shared) if shared else 0.0
 
 
 def slow_kinds(truth: Annotations, found: Mapping[str, Detections], tiou: float, low: float) -> list[list[str]]:

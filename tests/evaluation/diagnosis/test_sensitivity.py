@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from untrimmed.data.annotations import Annotations, Instance, Video
+from scored_rows import annotations, detections
+from untrimmed.data.annotations import Annotations
 from untrimmed.data.detections import Detections
 from untrimmed.errors import ConfigError
 from untrimmed.evaluation.diagnosis import CUTS, Cuts, diagnose
@@ -20,26 +20,6 @@ from untrimmed.evaluation.matching import pool_instances
 LABELS = ("a", "b")
 TIOUS = (0.3, 0.6)
 SMALL = Cuts(length=(1, 2, 3, 4), coverage=(0.05, 0.1, 0.15, 0.2), instances=(1, 2, 3))
-Row = tuple[float, float, str, float]
-
-
-def annotations(videos: Mapping[str, Sequence[tuple[float, float, str]]]) -> Annotations:
-    return Annotations(
-        {id_: Video(id_, 20.0, instances=tuple(Instance(*i) for i in items)) for id_, items in videos.items()}, LABELS
-    )
-
-
-def detections(videos: Mapping[str, Sequence[Row]]) -> dict[str, Detections]:
-    return {
-        id_: Detections(
-            id_,
-            np.array([row[:2] for row in rows], np.float64).reshape(-1, 2),
-            np.array([row[3] for row in rows], np.float64),
-            np.array([LABELS.index(row[2]) for row in rows], np.int64),
-            LABELS,
-        )
-        for id_, rows in videos.items()
-    }
 
 
 spans = st.builds(lambda start, length: (float(start), float(start + length)), st.integers(0, 8), st.integers(0, 6))
