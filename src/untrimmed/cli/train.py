@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +20,7 @@ from untrimmed.experiment.cross_validation import cross_validate, rows_of
 from untrimmed.experiment.training import Trained
 from untrimmed.experiment.training import train as run
 from untrimmed.learning.trainer import Interrupted, Trainer
+from untrimmed.learning.transfer import Transferred
 
 
 def train(
@@ -28,6 +29,7 @@ def train(
     *settings: Annotated[str, Parameter(allow_leading_hyphen=True, show=False)],
     out: Path,
     resume: bool = False,
+    init: Path | None = None,
     folds: int | None = None,
     group: str | None = None,
     json: bool = False,
@@ -50,6 +52,9 @@ def train(
         Folder for the model, the figures and what is needed to go on.
     resume
         Go on with the run in `--out`, from where it was interrupted.
+    init
+        Model folder to start from: its weights are taken as far as they fit, classes by their labels; the same as
+        `--training.init`. `--training.freeze "[encoder]"` leaves parts as they are.
     folds
         Cross-validation: split all videos into so many parts, and train so many models, each without one of them, on
         which it is scored. Subsets that are called fold0, fold1 and so on are taken as they are.
@@ -59,6 +64,8 @@ def train(
     json
         Print the result as JSON.
     """
+    if init is not None:
+        settings = (*settings, "--training.init", str(init))
     experiment = load_config(config, parse_options(settings))
     options = [] if folds is None else ["--folds", str(folds), *([] if group is None else ["--group", group])]
     again = shlex.join(["untrimmed", "train", config, *settings, *options, "--out", str(out), "--resume"])
@@ -68,11 +75,16 @@ def train(
     if group is not None:
         raise ConfigError("--group has an effect with --folds only: leave it out")
     with stop_politely(again, out), TrainingBar() as shown:
-        trained = run(experiment, out, resume=resume, watchers=[shown])
+        trained = run(experiment, out, resume=resume, watchers=[shown], told=_tell(experiment))
     if json:
         show_json(asdict(trained) | {"folder": str(out)})
     else:
         print(summary(trained))
+
+
+def _tell(experiment: ExperimentConfig) -> Callable[[Transferred], None]:
+    """Return what says on stderr what was taken from the model that training starts from."""
+    return lambda found: print(found.summary(str(experiment.training.init)), file=sys.stderr)
 
 
 def _cross_validate(

@@ -115,10 +115,11 @@ def resolved(config: ExperimentConfig) -> ExperimentConfig:
     streams = tuple(path.resolve() for path in data.streams)
     features = streams if len(streams) != 1 else streams[0]
     annotations = None if data.annotations is None else data.annotations.resolve()
-    scores = config.evaluation.class_scores
+    scores, init = config.evaluation.class_scores, config.training.init
     return replace(
         config,
         data=replace(data, annotations=annotations, features=features or None),
+        training=replace(config.training, init=None if init is None else init.resolve()),
         evaluation=replace(config.evaluation, class_scores=None if scores is None else scores.resolve()),
     )
 
@@ -204,7 +205,8 @@ def _resolve_paths(values: dict[str, Any], folder: Path) -> None:
             return str(resources.files("untrimmed") / value.removeprefix("package:"))
         return str(folder / Path(value).expanduser())
 
-    for name, keys in (("data", ("annotations", "features")), ("evaluation", ("class_scores",))):
+    paths = {"data": ("annotations", "features"), "evaluation": ("class_scores",), "training": ("init",)}
+    for name, keys in paths.items():
         section = values.get(name)
         for key in keys:
             if isinstance(section, dict) and key in section:

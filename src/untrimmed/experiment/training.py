@@ -13,13 +13,14 @@ from pydantic import ValidationError
 from untrimmed.data.annotations import Annotations
 from untrimmed.data.dataset import TrainingVideos, read_if_small
 from untrimmed.detection.localizer import Localizer
-from untrimmed.detection.model_folder import ExtractorReference
+from untrimmed.detection.model_folder import ExtractorReference, read_model_folder
 from untrimmed.errors import ConfigError
 from untrimmed.experiment.config import ExperimentConfig
 from untrimmed.experiment.data import Data, open_data
 from untrimmed.experiment.evaluation import EvaluationData, evaluate, scored_on
 from untrimmed.experiment.run_folder import RunFolder, begin, restore
 from untrimmed.learning.trainer import Trainer, Watcher, make_fabric
+from untrimmed.learning.transfer import Transferred, transfer
 from untrimmed.model.config import ModelConfig
 from untrimmed.model.network import ActionFormer
 from untrimmed.settings import explain
@@ -36,7 +37,14 @@ class Trained:
     best_epoch: int
 
 
-def train(config: ExperimentConfig, out: Path, *, resume: bool = False, watchers: Sequence[Watcher] = ()) -> Trained:
+def train(
+    config: ExperimentConfig,
+    out: Path,
+    *,
+    resume: bool = False,
+    watchers: Sequence[Watcher] = (),
+    told: Callable[[Transferred], None] = lambda _: None,
+) -> Trained:
     """Train a model, and keep it and all about the run in `out` (see `run_folder`).
 
     Nothing is written before the data have been opened and the features of every video have been found; they have also
@@ -47,6 +55,7 @@ def train(config: ExperimentConfig, out: Path, *, resume: bool = False, watchers
         out: a folder that is not there yet, or that of a run to go on with.
         resume: go on with the run in `out`, from where it was interrupted.
         watchers: are told how it goes on.
+        told: is called with what was taken from `training.init`, when a run begins with that.
 
     Raises:
         ConfigError: if the configuration does not fit the data or the machine, `out` is taken, or training diverged.
@@ -54,17 +63,13 @@ def train(config: ExperimentConfig, out: Path, *, resume: bool = False, watchers
         ModelError: if the checkpoint to go on from is damaged, or does not fit the data any more.
         Interrupted: after Ctrl-C; the run has been saved.
     """
+    source = None if config.training.init is None or resume else read_model_folder(config.training.init)
     data = open_data(config.data)
     model_config = _model_config(config.model, data)
     scored = None if data.validate is None else scored_on(data.validate, data.inputs, config)
     videos = TrainingVideos(data.train, data.inputs, config.training.crop)
     if data.validate is not None:
         read_if_small(data.validate, data.inputs)
-    fabric = make_fabric(config.training)
-    # The first process begins alone: launching starts the others, which run this from the top and find the run begun.
-    go_on = begin(out, config, resume=resume) if fabric.is_global_zero else False
-    fabric.launch()
-    go_on = fabric.broadcast(go_on)
     torch.manual_seed(config.training.seed)
     blank = Localizer(
         ActionFormer(model_config),
@@ -73,6 +78,15 @@ def train(config: ExperimentConfig, out: Path, *, resume: bool = False, watchers
         config.detection,
         ExtractorReference.of(data.inputs),
     )
+    fabric = make_fabric(config.training)
+    if source is not None:
+        transferred = transfer(blank.model, data.labels, source[1], source[0].labels)
+        if fabric.is_global_zero:
+            told(transferred)
+    # The first process begins alone: launching starts the others, which run this from the top and find the run begun.
+    go_on = begin(out, config, resume=resume) if fabric.is_global_zero else False
+    fabric.launch()
+    go_on = fabric.broadcast(go_on)
     with closing(RunFolder(out, blank.config)) as folder:
         trainer = Trainer(
             fabric,

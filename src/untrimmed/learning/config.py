@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
@@ -11,6 +12,7 @@ from untrimmed.data.crops import CropConfig
 
 Count = Annotated[int, Field(gt=0)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Part = Literal["projection", "encoder", "neck", "classification", "regression"]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -73,6 +75,10 @@ class TrainingConfig:
     accumulate: Count = 1
     """Batches whose gradients are added up before a step."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    init: Path | None = None
+    """Model folder whose weights to start from, as far as they fit; classes are matched by label."""
+    freeze: tuple[Part, ...] = ()
+    """Parts whose weights stay as they are; the projection is a part of the encoder."""
     target: TargetConfig = Field(default_factory=TargetConfig)
     crop: CropConfig = Field(default_factory=CropConfig)
     optimiser: OptimiserConfig = Field(default_factory=OptimiserConfig)
@@ -92,6 +98,10 @@ class TrainingConfig:
     """Processor threads that compute; `None` is as many as torch would take. A small model is faster with one."""
     workers: Count = 1
     """Threads that read the next batches while one is computed."""
+
+    def __post_init__(self) -> None:
+        if {"encoder", "neck", "classification", "regression"} <= set(self.freeze):
+            raise ValueError("freeze names all parts, so that nothing is left to train; leave one out")
 
     @property
     def total_epochs(self) -> int:

@@ -32,10 +32,11 @@ def learning_rate(config: OptimiserConfig, step: int, *, warmup: int, total: int
 
 
 def build_optimiser(model: nn.Module, config: OptimiserConfig) -> torch.optim.Optimizer:
-    """Build the optimiser: weights of convolutions and linear maps decay, everything else does not."""
+    """Build the optimiser of what is not frozen: weights of convolutions and linear maps decay, all else does not."""
     decayed = set(_decayed(model))
-    weights = [p for name, p in model.named_parameters() if name in decayed]
-    others = [p for name, p in model.named_parameters() if name not in decayed]
+    trained = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+    weights = [parameter for name, parameter in trained if name in decayed]
+    others = [parameter for name, parameter in trained if name not in decayed]
     groups = [{"params": weights, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
     if config.kind == "sgd":
         return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum, fused=True)

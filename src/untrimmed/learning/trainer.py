@@ -25,6 +25,7 @@ from untrimmed.learning.loader import Batch, read_ahead, share_of_rank
 from untrimmed.learning.progress import Progress
 from untrimmed.learning.schedule import build_optimiser, learning_rate
 from untrimmed.learning.stopping import StopRequest
+from untrimmed.learning.transfer import freeze
 from untrimmed.model.compiling import compiled
 from untrimmed.model.devices import autocast
 from untrimmed.model.network import ActionFormer
@@ -114,6 +115,7 @@ class Trainer:
         self.config = config
         self.validate = validate
         self.watchers = tuple(watchers) if fabric.is_global_zero else ()
+        freeze(model, config.freeze)
         optimiser = build_optimiser(model, config.optimiser)
         self.model = model
         self.criterion = Criterion(
