@@ -17,6 +17,7 @@ COMMANDS = {
     "recipes": "List ready configurations, or print one.",
     "check": "Say what is wrong with a data set, before training.",
     "split": "Split videos into subsets, with every class spread evenly.",
+    "convert": "Convert annotations or detections to and from the formats of annotation tools.",
     "train": "Train a localizer.",
     "evaluate": "Score a model, or a file of detections.",
     "diagnose": "Say what is wrong with detections.",

@@ -19,15 +19,17 @@ import io
 import math
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from untrimmed.data.annotations import Instance
 from untrimmed.data.formats.reading import Problem, read_text, shown
 from untrimmed.errors import AnnotationError
 
-_COLUMNS = {
+COLUMNS = {
     "video": ("video", "file", "filename", "videoid", "videofile", "videoname", "path"),
     "start": ("start", "begin", "tstart", "starttime", "begintime", "onset", "from"),
     "end": ("end", "stop", "tend", "endtime", "stoptime", "to"),
@@ -35,12 +37,16 @@ _COLUMNS = {
 }
 """Names of each column, lower case and without anything but letters and digits."""
 
+Columns = Mapping[str, tuple[str, ...]]
+"""Names of columns that tables have, by our name of it, in the form of `plain_name`."""
+
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _SECONDS = re.compile(r"\d+(\.\d*)?|\.\d+", re.ASCII)
 _WHOLE = re.compile(r"\d+", re.ASCII)
-_UNIT = re.compile(r"[(\[].*?[)\]]")  # as in "start (s)"
+_UNIT = re.compile(r"[(\[][^()\[\]]*[)\]]")  # as in "start (s)"
 _LONGEST_HEADER = 100_000  # characters, and bytes
-_LONGEST_LABEL = 200  # characters
+LONGEST_LABEL = 200
+"""Characters of a label."""
 MOST_SHOWN = 5
 """Problems that a message shows; of the others it says how many there are."""
 
@@ -75,13 +81,13 @@ def read_interval_table(path: str | Path) -> list[Row]:
             shows the first few of these, with row and column.
     """
     path = Path(path)
-    table = _open(path)
+    table = open_table(path)
     rows: list[Row] = []
     problems: list[Problem] = []
     for number, record in table.records:
         try:
-            row = _row(table, number, record)
-        except _FaultError as fault:
+            row = read_row(table, number, record)
+        except RowFaultError as fault:
             problems.append(fault.problem)
             continue
         if row is not None:
@@ -102,7 +108,7 @@ def is_interval_table(path: str | Path) -> bool:
     except OSError:
         return False
     header = _first_line(body, delimiter)
-    return _known_columns(header) == len(_COLUMNS) and "score" not in map(_plain, header)
+    return _known_columns(header) == len(COLUMNS) and "score" not in map(plain_name, header)
 
 
 def refuse_rows(path: Path, problems: Sequence[Problem]) -> None:
@@ -124,7 +130,7 @@ def _place(number: int, column: str) -> str:
     return f"row {number}, column {column!r}"
 
 
-class _FaultError(ValueError):
+class RowFaultError(ValueError):
     """A row cannot be understood."""
 
     def __init__(self, place: str, message: str) -> None:
@@ -133,10 +139,15 @@ class _FaultError(ValueError):
 
 
 @dataclass(frozen=True)
-class _Table:
+class Table:
     """A file, with its header understood.
 
-    `where` is the index of each of the four columns, `names` what the header calls it.
+    Attributes:
+        delimiter: what separates the columns.
+        header: the values of the first row.
+        where: the index of each column that is known.
+        names: what the header calls it.
+        records: the rows that are not blank, with their numbers, as a spreadsheet counts.
     """
 
     delimiter: str
@@ -146,13 +157,25 @@ class _Table:
     records: Sequence[tuple[int, list[str]]]
 
 
-def _open(path: Path) -> _Table:
+def open_table(
+    path: Path,
+    *,
+    others: Columns = MappingProxyType({}),
+    instead: Columns = MappingProxyType({}),
+    text: str | None = None,
+) -> Table:
     """Read a file, find out what separates its columns, and find the four.
+
+    Args:
+        path: of the file.
+        others: columns that may be there too.
+        instead: columns that stand for those of the four that have the same name, where the file lacks one of these.
+        text: of the file, if it has been read before.
 
     Raises:
         AnnotationError: if it cannot be read as a table, or one of the columns is not there, or twice.
     """
-    text = read_text(path)
+    text = read_text(path) if text is None else text
     if "\0" in text:
         raise AnnotationError(f"{path}: has zero bytes in it, as no text has; save it again as CSV in UTF-8")
     delimiter, skipped, body = _delimiter(text)
@@ -160,8 +183,24 @@ def _open(path: Path) -> _Table:
     if not records:
         raise AnnotationError(f"{path}: empty; the first row has to name the columns video,start,end,label")
     header = [name.strip() for name in records[0][1]]
-    where = _find_columns(path, header, delimiter)
-    return _Table(delimiter, header, where, {name: header[i] for name, i in where.items()}, records[1:])
+    replaced = any(has_column(header, names) and not has_column(header, COLUMNS[n]) for n, names in instead.items())
+    columns = {**COLUMNS, **(instead if replaced else {})}
+    where = _find_columns(path, header, delimiter, columns)
+    where |= _find_columns(
+        path, header, delimiter, {n: known for n, known in others.items() if has_column(header, known)}
+    )
+    return Table(delimiter, header, where, {name: header[i] for name, i in where.items()}, records[1:])
+
+
+def header_of(text: str) -> list[str]:
+    """Return the values of the first row of a table that is not blank."""
+    delimiter, _, body = _delimiter(text)
+    return _first_line(body, delimiter)
+
+
+def has_column(header: Sequence[str], names: Collection[str]) -> bool:
+    """Whether one of these names is in the header."""
+    return any(plain_name(name) in names for name in header)
 
 
 def _delimiter(text: str) -> tuple[str, int, str]:
@@ -193,17 +232,17 @@ def _records(path: Path, text: str, delimiter: str, skipped: int) -> list[tuple[
     return records
 
 
-def _find_columns(path: Path, header: Sequence[str], delimiter: str) -> dict[str, int]:
-    """Return the index of each of the four columns; a column's own name goes before others for it."""
-    plain = [_plain(name) for name in header]
+def _find_columns(path: Path, header: Sequence[str], delimiter: str, columns: Columns) -> dict[str, int]:
+    """Return the index of each of some columns; a column's own name goes before others for it."""
+    plain = [plain_name(name) for name in header]
     where: dict[str, int] = {}
-    for column, names in _COLUMNS.items():
+    for column, names in columns.items():
         own = [i for i, name in enumerate(plain) if name == column]
         found = own or [i for i, name in enumerate(plain) if name in names]
         if len(found) == 1:
             where[column] = found[0]
             continue
-        there = ", ".join(map(repr, header[:8]))
+        there = ", ".join(map(shown, header[:8]))
         if found:
             several = ", ".join(repr(header[i]) for i in found)
             fault = f"more than one column for {column!r}: {several}; rename the others"
@@ -215,56 +254,72 @@ def _find_columns(path: Path, header: Sequence[str], delimiter: str) -> dict[str
 
 def _known_columns(header: Sequence[str]) -> int:
     """How many of the four columns a header has."""
-    plain = {_plain(name) for name in header}
-    return sum(not plain.isdisjoint(names) for names in _COLUMNS.values())
+    plain = {plain_name(name) for name in header}
+    return sum(not plain.isdisjoint(names) for names in COLUMNS.values())
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """Return a column's name without case, unit, blanks and punctuation."""
     return "".join(character for character in _UNIT.sub("", name).casefold() if character.isalnum())
 
 
-def _row(table: _Table, number: int, record: Sequence[str]) -> Row | None:
+def read_row(
+    table: Table,
+    number: int,
+    record: Sequence[str],
+    time: Callable[[str], float] | None = None,
+    *,
+    points: bool = False,
+) -> Row | None:
     """Understand a row; `None` if nothing stands in its four columns.
 
+    Args:
+        table: that it is of.
+        number: of the row.
+        record: its values.
+        time: makes seconds of the text of a time, or raises a `ValueError`; left out: `seconds`.
+        points: whether an action may have no length.
+
     Raises:
-        _FaultError: if it cannot be.
+        RowFaultError: if it cannot be.
     """
+    if time is None:
+        time = partial(seconds, decimal_comma=table.delimiter != ",")
     count = len(table.header)
     if any(value.strip() for value in record[count:]):
         message = f"{len(record)} values, but there are {count} columns; put text with a separator in it in quotes"
-        raise _FaultError(f"row {number}", message)
+        raise RowFaultError(f"row {number}", message)
     values = {column: record[i].strip() if i < len(record) else "" for column, i in table.where.items()}
     if not any(values.values()):
         return None
 
     place = {column: _place(number, name) for column, name in table.names.items()}
     if not values["video"]:
-        raise _FaultError(place["video"], "is empty; every row has to name its video")
+        raise RowFaultError(place["video"], "is empty; every row has to name its video")
     if not (values["start"] or values["end"] or values["label"]):
         return Row(number, values["video"], None, table.names)
     if not values["label"]:
         message = "is empty; say what happens, or if nothing does, leave start and end empty too"
-        raise _FaultError(place["label"], message)
+        raise RowFaultError(place["label"], message)
     if (fault := _label_fault(values["label"])) is not None:
-        raise _FaultError(place["label"], f"{shown(values['label'])} {fault}")
+        raise RowFaultError(place["label"], f"{shown(values['label'])} {fault}")
     times = []
     for column in ("start", "end"):
         try:
-            times.append(seconds(values[column], decimal_comma=table.delimiter != ","))
+            times.append(time(values[column]))
         except ValueError as fault:
-            raise _FaultError(place[column], str(fault)) from None
+            raise RowFaultError(place[column], str(fault)) from None
     start, end = times
-    if start >= end:
+    if start > end or (start == end and not points):
         order = "ends before it starts" if start > end else "has no length"
         found = f"{values['label']!r} from {values['start']} to {values['end']}"
-        raise _FaultError(place["end"], f"{shown(values['end'])}: {found} {order}; correct one of the two times")
+        raise RowFaultError(place["end"], f"{shown(values['end'])}: {found} {order}; correct one of the two times")
     return Row(number, values["video"], Instance(start, end, record[table.where["label"]]), table.names)
 
 
 def _label_fault(label: str) -> str | None:
     """Return why a text is no name of a class."""
-    if len(label.splitlines()) > 1 or len(label) > _LONGEST_LABEL:
+    if len(label.splitlines()) > 1 or len(label) > LONGEST_LABEL:
         return "is too long for a label, or has several lines; is a quotation mark without its partner?"
     if any(unicodedata.category(character) == "Cc" for character in label if character != "\t"):
         return "has characters that cannot be printed; write it anew"

@@ -1,10 +1,14 @@
-r"""Detections as subtitles, to watch them in any player: WebVTT (`.vtt`) and Advanced SubStation Alpha (`.ass`).
+r"""Detections as subtitles, to watch them in any player: WebVTT (`.vtt`), SubRip (`.srt`), SubStation Alpha (`.ass`).
 
 ::
 
     WEBVTT
 
     00:00:01.250 --> 00:00:04.000
+    jump 0.93
+
+    1
+    00:00:01,250 --> 00:00:04,000
     jump 0.93
 
     Dialogue: 0,0:00:01.25,0:00:04.00,Default,,0,0,0,,jump 0.93
@@ -15,10 +19,13 @@ The formats are written here, and not by a library: pysubs2 holds all times at 9
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from untrimmed.data.detections import Detections
 from untrimmed.data.formats.plain_text import one_line
+
+Cue = tuple[float, float, str]
+"""Start and end in seconds, and the text that is shown, one line."""
 
 _LONGEST_LABEL = 100
 """Characters of a label; more would fill the picture."""
@@ -49,11 +56,7 @@ def webvtt(detections: Detections) -> str:
 
     Players show overlapping cues above each other. `<`, `>` and `&`, which are markup, are escaped.
     """
-    cues = [
-        f"{_clock(start, 1000)} --> {_clock(end, 1000)}\n{text.translate(_WEBVTT_ESCAPES)}\n"
-        for start, end, text in _cues(detections, 1000)
-    ]
-    return "\n".join(["WEBVTT\n", *cues])
+    return webvtt_text(_shown(detections))
 
 
 def ass(detections: Detections) -> str:
@@ -61,24 +64,53 @@ def ass(detections: Detections) -> str:
 
     `{`, `}` and `\`, which are markup and cannot be escaped in every player, become `(`, `)` and `/`.
     """
+    return ass_text(_shown(detections))
+
+
+def webvtt_text(cues: Iterable[Cue]) -> str:
+    """Return cues as WebVTT, as `webvtt` does."""
+    parts = [
+        f"{_clock(start, 1000)} --> {_clock(end, 1000)}\n{text.translate(_WEBVTT_ESCAPES)}\n"
+        for start, end, text in _rounded(cues, 1000)
+    ]
+    return "\n".join(["WEBVTT\n", *parts])
+
+
+def srt_text(cues: Iterable[Cue]) -> str:
+    """Return cues as SubRip, numbered in the order of their starts; times in milliseconds.
+
+    What players take for markup, in `<>` or in braces, cannot be escaped: texts must not have it.
+    """
+    parts = []
+    for number, (start, end, text) in enumerate(_rounded(cues, 1000), 1):
+        times = f"{_clock(start, 1000)} --> {_clock(end, 1000)}".replace(".", ",")
+        parts.append(f"{number}\n{times}\n{text}\n")
+    return "\n".join(parts)
+
+
+def ass_text(cues: Iterable[Cue]) -> str:
+    """Return cues as ASS, as `ass` does."""
     events = [
         f"Dialogue: 0,{_clock(start, 100)},{_clock(end, 100)},Default,,0,0,0,,{text.translate(_ASS_LOOKALIKES)}\n"
-        for start, end, text in _cues(detections, 100)
+        for start, end, text in _rounded(cues, 100)
     ]
     return _ASS_HEAD + "".join(events)
 
 
-def _cues(detections: Detections, units: int) -> Iterator[tuple[int, int, str]]:
-    """Yield start and end, in so many units a second, and the text of each detection.
+def _shown(detections: Detections) -> Iterator[Cue]:
+    for each in detections:
+        yield each.start, each.end, f"{one_line(each.label, _LONGEST_LABEL)} {each.score:.2f}"
+
+
+def _rounded(cues: Iterable[Cue], units: int) -> Iterator[tuple[int, int, str]]:
+    """Yield start and end, in so many units a second, and the text of each cue.
 
     A cue has to end after it starts: shorter ones last one unit.
     """
     rows = []
-    for each in detections:
-        start = max(0, round(each.start * units))
-        rows.append(
-            (start, max(start + 1, round(each.end * units)), f"{one_line(each.label, _LONGEST_LABEL)} {each.score:.2f}")
-        )
+    for first, last, text in cues:
+        start = max(0, round(first * units))
+        rows.append((start, max(start + 1, round(last * units)), text))
     yield from sorted(rows, key=lambda row: row[:2])  # stable: of equal times the best comes first
 
 
