@@ -244,7 +244,7 @@ def test_learning_rate_of_the_schedule(videos: TrainingVideos) -> None:
 def test_figures_of_an_epoch_are_means_over_its_batches(videos: TrainingVideos) -> None:
     seen: list[Tensor] = []
     made = trainer(videos, settings(epochs=1, warmup_epochs=0))
-    made.losses.register_forward_hook(lambda _module, _inputs, output: seen.append(output.detach()))
+    made.losses.register_forward_hook(lambda _module, _inputs, output: seen.append(output[0].detach()))
     made.fit()
     row = made.progress.history[0]
     mean = torch.stack(seen).mean(0).tolist()
@@ -253,6 +253,17 @@ def test_figures_of_an_epoch_are_means_over_its_batches(videos: TrainingVideos) 
     assert row["epoch"] == 1
     assert row["seconds"] > 0
     assert row["learning_rate"] == made.optimiser.param_groups[0]["lr"]
+
+
+def test_an_output_that_has_died_is_noticed(videos: TrainingVideos) -> None:
+    made = trainer(videos, settings(epochs=1, warmup_epochs=0))
+    output = made.model.regression.output
+    assert output.bias is not None
+    with torch.no_grad():
+        output.bias.copy_(torch.tensor([1.0, -1e6]))
+    made.fit()
+    assert made.dead == ("offset",)
+    assert trained(videos, settings(epochs=1, warmup_epochs=0)).dead == ()
 
 
 # The average of the weights

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -124,3 +125,12 @@ def test_outputs_are_computed_in_fp32_also_where_the_towers_are_not() -> None:
         out.sum().backward()
         assert head.output.weight.grad is not None
         assert head.output.weight.grad.dtype == torch.float32
+
+
+def test_offsets_start_around_their_prior() -> None:
+    config = replace(ModelConfig(input_dims=4, num_classes=2, width=16, attention_heads=2, window=5), offset_prior=1.5)
+    for prior in (0.0, 1.5):
+        torch.manual_seed(0)
+        _, head = build_heads(replace(config, offset_prior=prior))
+        assert head.output.bias is not None
+        assert head.output.bias.tolist() == [prior, prior]

@@ -134,6 +134,7 @@ class TrainingBar:
         self._name = name
         self._bar = bar()
         self._task: TaskID | None = None
+        self._warned = False
 
     def __enter__(self) -> TrainingBar:
         self._bar.start()
@@ -156,7 +157,16 @@ class TrainingBar:
         self._bar.update(self._task, completed=progress.step)
 
     def on_epoch(self, trainer: Trainer, row: Mapping[str, float], *, best: bool) -> None:
-        """Say what a validation gave."""
+        """Say what a validation gave, and if an output has died."""
+        if trainer.dead and not self._warned:
+            self._warned = True
+            self._bar.console.print(
+                f"untrimmed: warning: {self._name}the distance to the {' and the '.join(trainer.dead)} was 0 at every "
+                "moment of an epoch: that output has died, and stays so. Start again with --model.offset_prior 1, or "
+                "another --training.seed",
+                highlight=False,
+                markup=False,
+            )
         if "mAP" in row:
             mark = "  best so far" if best else ""
             epochs = trainer.config.total_epochs

@@ -66,9 +66,10 @@ def make_fabric(config: TrainingConfig) -> Fabric:
 
 
 class _Losses(nn.Module):
-    """Network and criterion as the one module that fabric wraps: a batch to `[3]`, total and its two parts.
+    """Network and criterion as the one module that fabric wraps.
 
-    The network computes in the precision that is wanted; features, truth and losses stay in fp32.
+    A batch becomes `[3]`, the total loss and its two parts, and `[2]`, the largest distances to an onset and an offset
+    that are said. The network computes in the precision that is wanted; features, truth and losses stay in fp32.
     """
 
     def __init__(self, model: ActionFormer, criterion: Criterion, config: TrainingConfig) -> None:
@@ -78,11 +79,12 @@ class _Losses(nn.Module):
         self._precision = config.precision
         self._network = compiled(model.forward) if config.compile else model.__call__
 
-    def forward(self, batch: Batch) -> Tensor:
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         with autocast(batch.features.device, self._precision):
             predictions = self._network(batch.features, batch.valid)
         losses = self.criterion(predictions, batch.segments, batch.labels)
-        return torch.stack([losses.total, losses.classification, losses.regression])
+        reach = predictions.offsets.detach().amax(dim=(0, 1)).float()
+        return torch.stack([losses.total, losses.classification, losses.regression]), reach
 
 
 class Trainer:
@@ -129,6 +131,9 @@ class Trainer:
         self.progress = Progress()
         self.batches = len(videos.epoch(0, batch_size=self._global_batch, seed=config.seed))
         self._sums = torch.zeros(3, device=fabric.device)
+        self._reach = torch.zeros(2, device=fabric.device)
+        self.dead: tuple[str, ...] = ()
+        """Outputs of the regression head, `onset` or `offset`, that were 0 at every moment of the last epoch."""
         self._stop = StopRequest()
 
     @property
@@ -198,10 +203,11 @@ class Trainer:
         progress, config = self.progress, self.config
         torch.manual_seed(draw_seed(config.seed, progress.epoch, progress.batch, self.fabric.global_rank))
         with self.fabric.no_backward_sync(self.losses, enabled=not step):
-            losses = self.losses(batch)
+            losses, reach = self.losses(batch)
             self.fabric.backward(losses[0] / config.accumulate)
         # Added up on the device: asking for a number would make it wait at every step.
         self._sums += losses.detach()
+        self._reach = torch.maximum(self._reach, reach)
         if not step:
             return
         rate = learning_rate(
@@ -236,9 +242,12 @@ class Trainer:
                 f"training.optimiser.learning_rate, which is {config.optimiser.learning_rate:g}, or scale the features"
             )
         row |= {"learning_rate": float(self.optimiser.param_groups[0]["lr"]), "seconds": seconds}
+        reach = zip(("onset", "offset"), self._reach.tolist(), strict=True)
+        self.dead = tuple(name for name, most in reach if not most)
         progress.epoch += 1
         progress.batch = 0
         self._sums.zero_()
+        self._reach.zero_()
         best = False
         due = progress.epoch % config.validate_every == 0 or progress.epoch == config.total_epochs
         if self.validate is not None and due:
@@ -269,6 +278,7 @@ class Trainer:
     def _share_sums(self) -> None:
         """Give every process the sums of all losses; each had those of its share times the number of processes."""
         self._sums = cast("Tensor", self.fabric.all_reduce(self._sums, reduce_op="mean"))
+        self._reach = cast("Tensor", self.fabric.all_reduce(self._reach, reduce_op="sum"))  # only 0 or not matters
 
     def _validation(self) -> float:
         assert self.validate is not None
@@ -285,6 +295,7 @@ class Trainer:
             "criterion": self.criterion.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
             "sums": self._sums.clone(),
+            "reach": self._reach.clone(),
             "progress": asdict(self.progress),
         }
 
@@ -296,6 +307,7 @@ class Trainer:
         if self.average is not None:
             self.average.load_state_dict(state["average"])
         self._sums.copy_(state["sums"])
+        self._reach.copy_(state["reach"])
         self.progress = Progress(**state["progress"])
 
 

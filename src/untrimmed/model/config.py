@@ -74,6 +74,9 @@ class ModelConfig:
     num_classes: Size | None = None
     prior: Annotated[float, Field(gt=0, lt=1)] = 0.01
     """Probability of every class that the classification head starts with."""
+    offset_prior: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """Distances to onset and offset, in strides, that the regression head starts around. From 0, as the official code
+    starts, one of the two can die: it is 0 at every moment, has no gradient there, and stays so."""
     empty_classes: tuple[int, ...] = ()
     """Class numbers without data, which start at a probability of 1e-6. Left out, training names those that no training
     video has an instance of."""

@@ -86,10 +86,12 @@ class ClassificationHead(nn.Module):
 class RegressionHead(nn.Module):
     """Distances to onset and offset at every moment, in strides of its level, by ReLU never negative (Eq. 4)."""
 
-    def __init__(self, tower: ConvolutionStack, output: MaskedConvolution, levels: int) -> None:
+    def __init__(self, tower: ConvolutionStack, output: MaskedConvolution, levels: int, prior: float) -> None:
         super().__init__()
         self.tower = tower
         self.output = output
+        assert output.bias is not None
+        nn.init.constant_(output.bias, prior)
         self.scales = nn.ModuleList(Scale() for _ in range(levels))
 
     def forward(self, levels: JoinedLevels) -> Tensor:
@@ -122,7 +124,7 @@ def build_heads(config: ModelConfig) -> tuple[ClassificationHead, RegressionHead
         return MaskedConvolution(in_width, channels, config.head_kernel, full_precision=True, padding=config.padding)
 
     classification = ClassificationHead(tower(), output(config.num_classes), config.prior, config.empty_classes)
-    return classification, RegressionHead(tower(), output(2), config.levels)
+    return classification, RegressionHead(tower(), output(2), config.levels, config.offset_prior)
 
 
 def _logit(probability: float) -> float:
