@@ -205,3 +205,25 @@ def test_configuration_of_another_kind(folder: Path, content: bytes, message: st
     (folder / "config.yaml").write_bytes(content)
     with pytest.raises(ModelError, match=rf"config\.yaml: {message}"):
         read_model_folder(folder)
+
+
+def test_signals_that_are_to_be_standardised_need_the_numbers(folder: Path) -> None:
+    path = folder / "config.yaml"
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    values["inputs"] = {"kind": "signals", "stride": 1, "window": 2, "rate": 30, "normalise": "standard"}
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    with pytest.raises(ModelError, match=r"inputs\.normalise is 'standard', but inputs\.offset and scale are not ther"):
+        read_model_folder(folder)
+    values["inputs"] |= {"channels": ["x", "y"], "offset": [1, -2], "scale": [1, 0.5]}
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    inputs = read_model_folder(folder)[0].inputs
+    assert (inputs.channels, inputs.offset, inputs.scale) == (("x", "y"), (1, -2), (1, 0.5))
+
+
+def test_a_model_folder_of_before_there_were_these_settings(folder: Path) -> None:
+    path = folder / "config.yaml"
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    values["inputs"] = {"kind": "signals", "stride": 5.0, "window": 25.0, "rate": 50.0, "channels": None, "scale": [2]}
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    expected = InputConfig(kind="signals", stride=5, window=25, rate=50, scale=(2,))
+    assert read_model_folder(folder)[0].inputs == expected

@@ -64,7 +64,8 @@ def detect(
         The folder of a run, its `best` folder, or any other model folder.
     path
         A video, or a folder that is searched for videos; or a feature file, a folder with one for each recording, or an
-        archive with an array for each.
+        archive with an array for each; for a model of signals also a table (.csv, .tsv, .parquet), a folder of tables,
+        or a folder with a folder of tables for each stream.
     more
         More videos and folders; or, of a folder or an archive of features, the recordings that are meant, all where
         none is named.

@@ -20,18 +20,37 @@ from untrimmed.data.features import (
 )
 from untrimmed.data.features.formats import FORMATS
 from untrimmed.data.inputs import Inputs
+from untrimmed.data.signals.opening import open_recording, open_signals
+from untrimmed.data.signals.table import TABLES
 from untrimmed.detection.localizer import Localizer
 from untrimmed.detection.recording import Recording
-from untrimmed.errors import AnnotationError
+from untrimmed.errors import AnnotationError, ConfigError
+
+NOTES = (".json", ".md", ".txt", ".yaml")
+"""Suffixes of what may lie beside tables of samples."""
 
 
 def are_features(path: Path) -> bool:
-    """Whether a path is a feature file or an archive, by its suffix, or a folder with feature files."""
-    if path.is_dir():
-        return any(
-            entry.suffix in FORMATS and not entry.name.startswith(".") and entry.is_file() for entry in path.iterdir()
-        )
-    return path.suffix in FORMATS
+    """Whether a path is of features or signals, and not of videos.
+
+    It is if it is a feature file, an archive or a table, by its suffix; a folder with feature files, or with tables and
+    nothing else but notes; or a folder of such folders only, one for each stream.
+    """
+    if not path.is_dir():
+        return path.suffix in (*FORMATS, *TABLES)
+    entries = [entry for entry in path.iterdir() if not entry.name.startswith(".")]
+    if entries and all(entry.is_dir() for entry in entries):
+        return all(_holds_features(entry) for entry in entries)
+    return _holds_features(path)
+
+
+def _holds_features(folder: Path) -> bool:
+    """Whether there are feature files in a folder; or tables, and nothing else but notes."""
+    files = [entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry.is_file()]
+    suffixes = {file.suffix for file in files}
+    if suffixes & set(FORMATS):
+        return True
+    return bool(suffixes & set(TABLES)) and suffixes <= {*TABLES, *NOTES}
 
 
 class FeatureRecordings:
@@ -54,15 +73,14 @@ class FeatureRecordings:
             ConfigError: if the features were made in another way than those that the model was trained on.
         """
         self._localizer = localizer
-        if not ids and holds_one_array(path):
-            _refuse_other(FeatureDescription.of_folder(path.parent), localizer, f"{path.parent}: features.json")
+        if not ids and (path.suffix in TABLES or holds_one_array(path)):
+            array = _array(path, key, localizer)
             video = _known([path.stem], known).get(path.stem)
             self.names = [path.stem]
-            self._recordings = iter([_recording(path.stem, view_feature_file(path, key=key), str(path), video)])
+            self._recordings = iter([_recording(path.stem, array, str(path), video)])
             return
-        inputs = Inputs(open_features(path, key=key), localizer.inputs)
+        inputs = _inputs(path, key, localizer)
         store = inputs.store
-        _refuse_other(store.description, localizer, f"{store.name}: features.json")
         self.names = tuple(dict.fromkeys(ids)) or store.ids()
         videos = _known(self.names, known)
         for name in self.names:
@@ -77,6 +95,30 @@ class FeatureRecordings:
     def detections(self) -> Iterator[Detections]:
         """Yield the detections of each recording, which is read when it is its turn."""
         return with_progress(self._localizer.detect_many(self._recordings), "detecting", len(self.names))
+
+
+def _array(path: Path, key: str | None, localizer: Localizer) -> NDArray[Any]:
+    """Return the features of one recording, or its samples on the grid of the model."""
+    if localizer.inputs.kind == "signals":
+        return open_recording(path, localizer.inputs, key)
+    _refuse_other(FeatureDescription.of_folder(path.parent), localizer, f"{path.parent}: features.json")
+    return view_feature_file(path, key=key)
+
+
+def _inputs(path: Path, key: str | None, localizer: Localizer) -> Inputs:
+    """Open features or signals; of several streams of signals, those in the folders that the model names."""
+    config = localizer.inputs
+    if config.kind == "signals":
+        named = [path / name for name in config.stream_names or ()]
+        if named and all(folder.is_dir() for folder in named):
+            return open_signals(named, config, key=key)
+        if path.is_dir() and not any(entry.is_file() for entry in path.iterdir()):
+            expected = f"the streams {', '.join(config.stream_names)}" if config.stream_names else "one stream"
+            raise ConfigError(f"{path}: holds no files; the model is of {expected}, so a folder for each is expected")
+        return open_signals([path], config.of_one_stream, key=key)
+    inputs = Inputs(open_features(path, key=key), config)
+    _refuse_other(inputs.store.description, localizer, f"{inputs.store.name}: features.json")
+    return inputs
 
 
 def _refuse_other(description: FeatureDescription | None, localizer: Localizer, place: str) -> None:

@@ -16,7 +16,12 @@ from untrimmed.errors import ConfigError, FeatureError
 from untrimmed.time_grid import TimeGrid
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+Columns = tuple[Annotated[int, Field(ge=0)], ...] | tuple[str, ...]
+
+OF_SIGNALS = ("channels", "offset", "scale", "stream_rates", "stream_names", "time_column", "time_unit", "max_gap")
+"""Settings without effect on features."""
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -35,10 +40,30 @@ class InputConfig:
     """Frames (of signals: samples) that a clip covers. Left out: what `features.json` says."""
     rate: Positive | None = None
     """Frames per second. Left out: what `features.json` says, else the `fps` of each video in the annotations."""
-    channels: tuple[Annotated[int, Field(ge=0)], ...] | None = None
-    """Columns of the signals to use, the first is 0. Left out: all."""
+    channels: Columns | None = None
+    """Columns of the signals to use: numbers, the first is 0; or names, which the columns of tables are found by.
+    Left out: all; training on tables stores their names. An array has no names: of it they are all columns, in order.
+    """
+    normalise: Literal["none", "standard"] = "none"
+    """`standard`: training finds the mean and the standard deviation of each used channel over all its recordings,
+    stores them as `offset` and `scale`, and the model always uses these."""
+    offset: tuple[Number, ...] | None = None
+    """What is subtracted from each used channel of the signals, before it is divided by its scale."""
     scale: tuple[Positive, ...] | None = None
     """What each used channel of the signals is divided by, to bring channels of different units to a like size."""
+    stream_rates: tuple[Positive | None, ...] | None = None
+    """Samples per second of each stream of signals as it is on disk, brought to `rate` by interpolation; null where a
+    time column or `features.json` says. Left out: what these say, else `rate`."""
+    stream_names: tuple[str, ...] | None = None
+    """Names of several streams of signals. Left out: those of their folders; training stores them."""
+    time_column: str | None = None
+    """Name of the column of tables that holds the time; `none` if all columns are channels. Left out: the column that
+    is named like one."""
+    time_unit: Literal["s", "ms", "us", "ns"] | None = None
+    """Unit of the time column. Left out: what its name says, as in `time_ms`, else seconds."""
+    max_gap: Positive | None = None
+    """Seconds without a sample that are bridged by a straight line; longer gaps are an error. Left out: one second, or
+    ten samples where these take longer."""
     downsample: Count = 1
     """Use every so manieth row of the features."""
     resample: Count | None = None
@@ -46,7 +71,7 @@ class InputConfig:
 
     def __post_init__(self) -> None:
         if self.kind == "features":
-            for name in ("channels", "scale"):
+            for name in (*OF_SIGNALS, *(["normalise"] if self.normalise != "none" else [])):
                 if getattr(self, name) is not None:
                     raise ValueError(f"{name} has an effect on kind 'signals' only; leave it out, or set the kind")
             return
@@ -57,8 +82,23 @@ class InputConfig:
                 raise ValueError(f"{key} is {value}, but kind 'signals' needs a whole number of samples")
         if self.channels is not None and len(set(self.channels)) != max(1, len(self.channels)):
             raise ValueError(f"channels is {list(self.channels)}, but has to name at least one, and each only once")
-        if self.scale is not None and self.channels is not None and len(self.scale) != len(self.channels):
-            raise ValueError(f"scale has {len(self.scale)} numbers, but channels names {len(self.channels)}")
+        for key, numbers in (("offset", self.offset), ("scale", self.scale)):
+            if numbers is not None and self.channels is not None and len(numbers) != len(self.channels):
+                raise ValueError(f"{key} has {len(numbers)} numbers, but channels names {len(self.channels)}")
+        if self.normalise == "standard" and (self.offset is None) != (self.scale is None):
+            key = "scale" if self.offset is None else "offset"
+            raise ValueError(f"normalise is 'standard', which finds offset and scale; leave out {key}, or normalise")
+
+    @property
+    def unfitted(self) -> bool:
+        """Whether the mean and the standard deviation of the channels are still to be found."""
+        return self.normalise == "standard" and self.scale is None
+
+    @property
+    def of_one_stream(self) -> InputConfig:
+        """The configuration for a stream that has the channels of all, where it is about several."""
+        alone = self.stream_rates is None or len(self.stream_rates) == 1
+        return self if alone else dataclasses.replace(self, stream_rates=None)
 
     def completed(self, description: FeatureDescription | None, place: str = "features.json") -> InputConfig:
         """Return this configuration with what it leaves open filled in from a description read from `place`.
@@ -116,7 +156,7 @@ class InputConfig:
             FeatureError: if a signal is shorter than a window or lacks a channel; the message names `name`.
         """
         if self.kind == "signals":
-            self._check_signals(array.shape, name)
+            self.check_signals(array.shape, name)
         clips = self.clips(len(array), name)
         stop = clips if stop is None else stop
         if self.resample is not None:
@@ -162,28 +202,47 @@ class InputConfig:
         assert self.window is not None
         return int(self.stride), int(self.window)
 
-    def _check_signals(self, shape: tuple[int, ...], name: str) -> None:
+    def used(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Return the used channels of signals `[S, channels]`, as they are."""
+        return array if self._channel_numbers is None else array[:, self._channel_numbers]
+
+    def check_signals(self, shape: tuple[int, ...], name: str) -> None:
         """Make sure that signals `[S, channels]` have all channels that are used.
 
         Raises:
-            FeatureError: if they lack one, or it is not known what to divide each by.
+            FeatureError: if they lack one, or it is not known what to subtract from each, or divide it by.
         """
         columns = shape[1]
         if self.channels is not None:
-            if max(self.channels) >= columns:
+            numbers = self._channel_numbers
+            if numbers is None and len(self.channels) != columns:
+                raise FeatureError(
+                    f"{name}: the signals are {list(shape)}, without names, so inputs.channels has to name all "
+                    f"{columns} columns in their order, but it names {len(self.channels)}: "
+                    f"{', '.join(map(str, self.channels))}"
+                )
+            if numbers is not None and max(numbers) >= columns:
                 raise FeatureError(
                     f"{name}: the signals are {list(shape)}, so channels 0 to {columns - 1}, but inputs.channels asks "
-                    f"for {max(self.channels)}. Correct it, or transpose signals stored as [C, S]"
+                    f"for {max(numbers)}. Correct it, or transpose signals stored as [C, S]"
                 )
             columns = len(self.channels)
-        if self.scale is not None and len(self.scale) != columns:
-            found = f"{columns} channels, but inputs.scale has {len(self.scale)} numbers"
-            raise FeatureError(f"{name}: the signals have {found}. Name one for each channel that is used")
+        for key, values in (("offset", self.offset), ("scale", self.scale)):
+            if values is not None and len(values) != columns:
+                found = f"{columns} channels, but inputs.{key} has {len(values)} numbers"
+                raise FeatureError(f"{name}: the signals have {found}. Name one for each channel that is used")
+
+    @property
+    def _channel_numbers(self) -> list[int] | None:
+        """Columns of an array that are used; `None` is all of them."""
+        numbers = [channel for channel in self.channels or () if isinstance(channel, int)]
+        return numbers or None
 
     def _windows(self, array: NDArray[Any], clips: int) -> NDArray[np.float32]:
         """Cut signals `[S, channels]`, scaled, into flattened windows `[T, channels * window]`."""
-        if self.channels is not None:
-            array = array[:, self.channels]
+        array = self.used(array)
+        if self.offset is not None:
+            array = array - np.array(self.offset, dtype=np.float32)
         if self.scale is not None:
             array = array / np.array(self.scale, dtype=np.float32)
         stride, window = self._samples()

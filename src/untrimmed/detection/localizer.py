@@ -19,6 +19,8 @@ from untrimmed.data.detections import Detections
 from untrimmed.data.features import view_feature_file
 from untrimmed.data.features.formats import FORMATS
 from untrimmed.data.inputs import InputConfig
+from untrimmed.data.signals.opening import open_recording
+from untrimmed.data.signals.table import TABLES
 from untrimmed.detection.backbone import inputs_of, open_backbone
 from untrimmed.detection.confidence import Confidence
 from untrimmed.detection.config import DetectionConfig
@@ -276,7 +278,9 @@ class Localizer:
             return Recording(np.asarray(recording))
         path = Path(recording)
         if not _is_video(path):
-            return Recording(view_feature_file(path), id=path.stem, source=str(path))
+            signals = self.inputs.kind == "signals"
+            array = open_recording(path, self.inputs) if signals else view_feature_file(path)
+            return Recording(array, id=path.stem, source=str(path))
         from untrimmed.video.extraction.videos import extract_features  # noqa: PLC0415  features need no decoder
 
         extractor = self.video_extractor
@@ -352,5 +356,5 @@ class Localizer:
 
 
 def _is_video(recording: object) -> bool:
-    """Whether a recording is the path of a video: one that has not the suffix of a feature file."""
-    return isinstance(recording, (str, Path)) and Path(recording).suffix not in FORMATS
+    """Whether a recording is the path of a video: one that has not the suffix of a file of features or signals."""
+    return isinstance(recording, (str, Path)) and Path(recording).suffix not in (*FORMATS, *TABLES)

@@ -67,6 +67,8 @@ class LocalizerConfig:
     def __post_init__(self) -> None:
         if self.model.input_dims is None or self.model.num_classes is None:
             raise ValueError("model.input_dims and model.num_classes have to be there")
+        if self.inputs.unfitted:
+            raise ValueError("inputs.normalise is 'standard', but inputs.offset and scale are not there")
         if self.model.num_classes != len(self.labels):
             raise ValueError(
                 f"labels names {len(self.labels)} classes, but model.num_classes is {self.model.num_classes}"

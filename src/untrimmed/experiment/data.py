@@ -8,6 +8,8 @@ from untrimmed.data.annotations import Annotations, Instance, Video
 from untrimmed.data.features import ConcatenatedFeatures, open_features
 from untrimmed.data.formats.annotation_files import open_annotations
 from untrimmed.data.inputs import Inputs
+from untrimmed.data.signals.normalisation import fitted
+from untrimmed.data.signals.opening import open_signals
 from untrimmed.errors import AnnotationError, ConfigError
 from untrimmed.experiment.config import DataConfig
 
@@ -33,7 +35,7 @@ class Data:
 
 
 def open_data(config: DataConfig) -> Data:
-    """Open annotations and features, and make the splits.
+    """Open annotations and features, and make the splits; find what standardises signals, if that is asked for.
 
     Raises:
         ConfigError: if the configuration does not name them.
@@ -54,6 +56,8 @@ def open_data(config: DataConfig) -> Data:
                 f"{annotations.source}: none of the {len(split)} videos of data.{key} has an instance; name others"
             )
     inputs = open_inputs(config)
+    if inputs.config.unfitted:
+        inputs = replace(inputs, config=fitted(inputs, train.videos))
     if config.class_agnostic:
         train = train.of_one_class(ACTION)
     return Data(train.labels, train, validate, replace(inputs, expected_dimension=inputs.dimension))
@@ -108,5 +112,7 @@ def open_inputs(config: DataConfig) -> Inputs:
     """
     if not config.streams:
         raise ConfigError("data.features is not set: say where they are, as in --data.features FOLDER")
+    if config.inputs.kind == "signals":
+        return open_signals(config.streams, config.inputs, prefix=config.prefix, key=config.key)
     stores = [open_features(path, prefix=config.prefix, key=config.key) for path in config.streams]
     return Inputs(stores[0] if len(stores) == 1 else ConcatenatedFeatures(stores), config.inputs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,7 +29,7 @@ class FolderFeatures(FileStore):
             FeatureError: if there are no feature files, several of one video, or a wrong `features.json`.
         """
         self._folder, self._prefix, self._key = folder, prefix, key
-        self._files = _feature_files(folder, prefix)
+        self._files = files_by_video(folder, prefix)
         self._description = FeatureDescription.of_folder(folder)
 
     @property
@@ -52,22 +52,28 @@ class FolderFeatures(FileStore):
     @contextmanager
     def _array(self, video_id: str) -> Iterator[tuple[ArrayFile, str]]:
         if video_id not in self._files:
-            raise self._missing(video_id)
+            raise missing_file(self._folder, video_id, self._prefix, self._files.values())
         with open_array_file(self._folder / self._files[video_id]) as file:
             yield file, file.sole_array(self._key)
 
-    def _missing(self, video_id: str) -> FeatureError:
-        if "/" in video_id or "\\" in video_id or "\0" in video_id:
-            return FeatureError(
-                f"{self._folder}: no features of video {video_id!r}: an id with a slash cannot be a file name in a "
-                "folder. Rename the video in the annotations"
-            )
-        usual = Counter(Path(name).suffix for name in self._files.values()).most_common(1)[0][0]
-        return missing(str(self._folder), video_id, f"{self._prefix}{video_id}{usual}", self._files.values())
+
+def missing_file(folder: Path, video_id: str, prefix: str, names: Collection[str]) -> FeatureError:
+    """Return the error that a folder with these files of other videos has none of a video."""
+    if "/" in video_id or "\\" in video_id or "\0" in video_id:
+        return FeatureError(
+            f"{folder}: no features of video {video_id!r}: an id with a slash cannot be a file name in a "
+            "folder. Rename the video in the annotations"
+        )
+    usual = Counter(Path(name).suffix for name in names).most_common(1)[0][0]
+    return missing(str(folder), video_id, f"{prefix}{video_id}{usual}", names)
 
 
-def _feature_files(folder: Path, prefix: str) -> dict[str, str]:
-    """Find the file name of every video of a folder."""
+def files_by_video(folder: Path, prefix: str, suffixes: Collection[str] = FORMATS) -> dict[str, str]:
+    """Find the name of the file, with one of the suffixes, of every video of a folder.
+
+    Raises:
+        FeatureError: if there are none, or several of one video.
+    """
     try:
         with os.scandir(folder) as entries:  # one pass, without a question to the disk for each of many thousand files
             there = sorted(
@@ -75,7 +81,7 @@ def _feature_files(folder: Path, prefix: str) -> dict[str, str]:
             )
     except OSError as error:
         raise FeatureError(f"{folder}: cannot be listed ({error.strerror})") from error
-    feature_files = [name for name in there if Path(name).suffix in FORMATS]
+    feature_files = [name for name in there if Path(name).suffix in suffixes]
     files: dict[str, str] = {}
     for name in feature_files:
         video_id = Path(name).stem.removeprefix(prefix)
@@ -84,11 +90,11 @@ def _feature_files(folder: Path, prefix: str) -> dict[str, str]:
                 f"{folder}: {files[video_id]!r} and {name!r} are both of video {video_id!r}. Remove one of them"
             )
     if not files:
-        raise FeatureError(f"{folder}: {_what_is_there(there, feature_files, prefix)}")
+        raise FeatureError(f"{folder}: {_what_is_there(there, feature_files, prefix, suffixes)}")
     return files
 
 
-def _what_is_there(there: list[str], feature_files: list[str], prefix: str) -> str:
+def _what_is_there(there: list[str], feature_files: list[str], prefix: str, suffixes: Collection[str]) -> str:
     """Say why no file of a folder can be used."""
     if feature_files:
         return (
@@ -97,5 +103,6 @@ def _what_is_there(there: list[str], feature_files: list[str], prefix: str) -> s
         )
     found = f"its files are like {there[0]!r}" if there else "it is empty"
     return (
-        f"there are no feature files in the folder, {found}. Expected is {prefix}<video id>.npy ({', '.join(FORMATS)})"
+        f"there are no feature files in the folder, {found}. Expected is "
+        f"{prefix}<video id>{next(iter(suffixes))} ({', '.join(suffixes)})"
     )
