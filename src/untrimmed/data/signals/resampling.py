@@ -72,7 +72,7 @@ def check_times(times: NDArray[np.float64], place: str, max_gap: float, rate: fl
     steps = np.diff(times)
     if len(steps) == 0:
         return
-    if (worst := int(steps.argmin())) >= 0 and steps[worst] < 0:
+    if (steps < 0).any():
         row = int(np.argmax(steps < 0))
         raise FeatureError(
             f"{place}: time goes backward, from {times[row]:.10g} to {times[row + 1]:.10g} s in row {row + 2} of the "
