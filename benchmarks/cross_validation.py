@@ -2,6 +2,7 @@
 
     python benchmarks/cross_validation.py timed_up_and_go
     python benchmarks/cross_validation.py sbhar --annotations annotations.json --features signals.npz
+    python benchmarks/cross_validation.py suggested.yaml    # as `untrimmed check --suggest` writes it
 
 Settings can be changed as in `untrimmed train`, by `--training.epochs 10`.
 
@@ -32,15 +33,16 @@ FOLDS = 5
 def main() -> None:
     """Run what is missing, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipe")
+    parser.add_argument("recipe", help="a recipe's name, or a .yaml file")
     parser.add_argument("--annotations")
     parser.add_argument("--features")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--folds", type=int, nargs="*", default=list(range(FOLDS)))
     parser.add_argument("--jobs", type=int, default=2, help="runs side by side, one thread each")
-    parser.add_argument("--results", type=Path, help="JSON lines file of results, default .benchmarks/RECIPE.jsonl")
+    parser.add_argument("--results", type=Path, help="JSON lines file of results, default .benchmarks/NAME.jsonl")
     options, settings = parser.parse_known_args()
-    results = options.results or Path(".benchmarks") / f"{options.recipe}.jsonl"
+    name = options.recipe if not options.recipe.endswith(".yaml") else Path(options.recipe).stem
+    results = options.results or Path(".benchmarks") / f"{name}.jsonl"
     results.parent.mkdir(parents=True, exist_ok=True)
     data = [
         word
@@ -60,7 +62,7 @@ def main() -> None:
     with ThreadPoolExecutor(options.jobs) as pool:
         list(pool.map(lambda pair: run(*pair), [pair for pair in runs if pair not in done]))
     wanted = set(runs)
-    show(options.recipe, [row for row in read(results) if (row["seed"], row["fold"]) in wanted])
+    show(name, [row for row in read(results) if (row["seed"], row["fold"]) in wanted])
 
 
 def train_and_score(recipe: str, seed: int, fold: int, settings: list[str], *, threads: int) -> dict[str, Any]:

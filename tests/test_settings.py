@@ -124,7 +124,8 @@ ONE_OR_SEVERAL = "a whole number above 0, or a list, each a whole number above 0
         ),
         (
             {"data": {"inputs": {"channels": [-1]}}},
-            "data.inputs.channels.0 is -1, but has to be a whole number not below 0",
+            "data.inputs.channels is -1, but has to be a list, each a whole number not below 0, or a list, each text, "
+            "or null",
         ),
     ],
 )

@@ -23,7 +23,8 @@ from untrimmed.data.inputs import InputConfig, Inputs
 from untrimmed.detection.localizer import Localizer
 from untrimmed.detection.recording import Recording
 from untrimmed.experiment.config import ExperimentConfig, load_config
-from untrimmed.learning.trainer import Trainer, make_fabric
+from untrimmed.learning.processes import make_fabric
+from untrimmed.learning.trainer import Trainer
 from untrimmed.model.devices import Precision
 from untrimmed.model.network import ActionFormer, Predictions
 from untrimmed.time_grid import TimeGrid

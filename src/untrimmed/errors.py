@@ -9,6 +9,7 @@
     │   ├── FeatureError     ... a feature file or a feature folder
     │   └── VideoError       ... a video file
     ├── ModelError           a model folder or a checkpoint cannot be used
+    ├── ProcessError         another process of the same run has ended
     └── MissingExtraError    an optional dependency is not installed
 
 A message names the place (file, key, video), what was found, what was expected, and the way out, in one or two lines.
@@ -44,6 +45,10 @@ class VideoError(DataError):
 
 class ModelError(UntrimmedError, ValueError):
     """A model folder or a checkpoint cannot be used."""
+
+
+class ProcessError(UntrimmedError, RuntimeError):
+    """Another process of the same run has ended, and this one cannot go on alone."""
 
 
 class MissingExtraError(UntrimmedError, ImportError):

@@ -45,6 +45,8 @@ def test_json(config: Path) -> None:
     assert outcome.json["ok"]
     assert outcome.json["videos"] == {"training": 5, "validation": 2}
     assert [row["label"] for row in outcome.json["classes"]] == ["jump", "run"]
+    assert [level["stride"] for level in outcome.json["levels"]] == [1.0, 2.0, 4.0]
+    assert len(outcome.json["lengths"]) == sum(row["instances"]["training"] for row in outcome.json["classes"])
 
 
 def test_warnings_are_no_failure(tmp_path: Path) -> None:
@@ -52,7 +54,7 @@ def test_warnings_are_no_failure(tmp_path: Path) -> None:
     outcome = run("check", config)
     assert outcome.code == 0
     assert "warning: training videos: 1 of 3 videos without instances: train2" in outcome.out
-    assert outcome.out.splitlines()[-1] == "0 errors, 2 warnings"
+    assert outcome.out.splitlines()[-1].startswith("0 errors, ")
 
 
 def test_errors_as_json(config: Path) -> None:
@@ -72,11 +74,13 @@ def test_every_unusable_annotation_is_listed(config: Path) -> None:
     path.write_text(json.dumps(content))
     outcome = run("check", config)
     assert outcome.code == 1
-    first, second, last = outcome.out.splitlines()
+    first, second = (line for line in outcome.out.splitlines() if line.startswith("error: "))
     assert first.startswith(f"error: {path}: video 'train0', annotation 0: \"segment\" is [5, 2]")
     assert second.startswith(f"error: {path}: video 'train1', annotation 0: ")
-    assert last == "2 errors, 0 warnings"
-    assert len(run("check", config, "--json").json["errors"]) == 2
+    assert outcome.out.splitlines()[-1].startswith("2 errors, ")
+    report = run("check", config, "--json").json
+    assert len(report["errors"]) == 2
+    assert report["videos"] == {"training": 5, "validation": 2}  # the rest is checked too
     assert run("check", config, "--data.unusable", "drop").code == 0
 
 
@@ -98,9 +102,9 @@ def test_features_much_shorter_than_their_video(config: Path) -> None:
     np.save(path, np.load(path)[:3])
     outcome = run("check", config)
     assert (
-        "warning: feature length: features of 1 of 7 videos end more than a window and a stride before" in outcome.out
+        "error: feature length: features of 1 of 7 videos end before half or after twice of their video, so that "
+        "training refuses them; those of 'train2', which end at 3.00 s" in outcome.out
     )
-    assert "'train2', which end at 3.00 s" in outcome.out
 
 
 @pytest.mark.parametrize(
@@ -119,8 +123,8 @@ def test_settings_that_do_not_fit_the_data(config: Path, words: list[str], messa
 
 def test_model_of_another_dimension(config: Path) -> None:
     outcome = run("check", config, "--model.input_dims", "9")
-    assert outcome.code == 2
-    assert "features.json: dimension is 9 in the configuration, but 8 there. Correct the configuration" in outcome.err
+    assert (outcome.code, outcome.err) == (1, "")
+    assert "features.json: dimension is 9 in the configuration, but 8 there. Correct the configuration" in outcome.out
     (config.parent / "features" / "features.json").unlink()
     outcome = run("check", config, "--model.input_dims", "9", "--data.inputs", "{stride: 4, window: 4, rate: 4}")
     assert outcome.code == 1
@@ -140,3 +144,68 @@ def test_recipe_without_its_data(recipe: str) -> None:
         "data.annotations and data.features are not set: say where they are, as in --data.annotations FILE "
         f"--data.features FOLDER; `untrimmed recipes {recipe}` says where to get them, and in which form"
     )
+
+
+def test_the_table_of_levels(config: Path) -> None:
+    out = run("check", config).out
+    assert "what each level is trained on" in out
+    assert "to onset or offset, s" in out
+
+
+def test_page_and_suggested_configuration(config: Path, tmp_path: Path) -> None:
+    page, better = tmp_path / "check.html", tmp_path / "better.yaml"
+    outcome = run("check", config, "--out", page, "--suggest", better)
+    assert outcome.code == 0
+    assert outcome.out.splitlines()[-2:] == [f"The page is {page}", f"The suggested configuration is {better}"]
+    assert "suggestion: training.optimiser.kind" not in outcome.out
+    assert "<svg" in page.read_text()
+    assert "suggestion" not in run("check", better).out
+    words = ["--training.epochs", 1, "--training.warmup_epochs", 0, "--model.width", 16, "--out", tmp_path / "run"]
+    assert run("train", better, *words).code == 0
+
+
+def test_suggestions_as_json(config: Path) -> None:
+    rows = run("check", config, "--json").json["suggestion"]
+    assert {"key", "value", "current", "reason"} == set(rows[0])
+    assert "model.width" not in {row["key"] for row in rows}  # which the file has
+
+
+def test_no_suggestion_beside_errors(config: Path, tmp_path: Path) -> None:
+    (config.parent / "features" / "train1.npy").unlink()
+    better = tmp_path / "better.yaml"
+    outcome = run("check", config, "--suggest", better)
+    assert outcome.code == 1
+    assert f"{better}: not written, mend the errors first" in outcome.err
+    assert not better.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--out", "page.txt"], "--out page.txt: the name has to end in .html"),
+        (["--suggest", "x.json"], "--suggest x.json: the name has to end in .yaml"),
+        (["--out", "."], "--out .: is a folder; name the file to write"),
+        (["--suggest", "{config}"], "--suggest {config}: is the configuration itself; name another file"),
+    ],
+)
+def test_places_that_cannot_be_written_to(config: Path, words: list[str], message: str) -> None:
+    given = [word.format(config=config) for word in words]
+    assert refused("check", config, *given, code=2) == message.format(config=config)
+
+
+def test_train_refuses_what_check_finds(config: Path, tmp_path: Path) -> None:
+    path = config.parent / "annotations.json"
+    content = json.loads(path.read_text())
+    content["database"]["train0"]["annotations"] *= 2
+    path.write_text(json.dumps(content))
+    line = refused("train", config, "--out", tmp_path / "run", code=1)
+    assert line.startswith(f"{path}: training segments: ")
+    assert "given more than once, with the same label and times" in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_train_names_all_videos_without_features(config: Path, tmp_path: Path) -> None:
+    for name in ("train0", "train3"):
+        (config.parent / "features" / f"{name}.npy").unlink()
+    line = refused("train", config, "--out", tmp_path / "run", code=1)
+    assert line.startswith("2 of 7 videos without features: train0, train3.")

@@ -114,8 +114,12 @@ def test_features_of_another_dimension(name: str, dimension: int, tmp_path: Path
 def test_files_without_the_prefix(name: str, tmp_path: Path) -> None:
     path = write_annotations(tmp_path / "annotations.json", name)
     folder = write_features(tmp_path / "features", name, path, 7, prefix="")
-    line = refused("check", name, *options(annotations=path, features=folder), code=1)
-    assert line.startswith(f"{folder}: none of its 2 feature files begins with the prefix 'v_'; one is 'training0.npy'")
+    outcome = run("check", name, *options(annotations=path, features=folder))
+    assert outcome.code == 1
+    (line,) = (line for line in outcome.out.splitlines() if line.startswith("error: "))
+    assert line.startswith(
+        f"error: features: {folder}: none of its 2 feature files begins with the prefix 'v_'; one is 'training0.npy'"
+    )
 
 
 @pytest.fixture
@@ -204,10 +208,10 @@ def test_labels_with_other_numbers_are_not_meant(tmp_path: Path) -> None:
     entry = {"duration": SECONDS, "fps": RATE}
     database = {
         "a": entry | {"subset": "training", "actions": [[1, 2.0, 9.0]]},
-        "b": entry | {"subset": "testing", "actions": [[12, 2.0, 9.0]]},
+        "b": entry | {"subset": "testing", "actions": [[1, 2.0, 9.0], [1, 20.0, 29.0], [12, 2.0, 9.0]]},
     }
     path.write_text(json.dumps({"database": database}))
     folder = write_features(tmp_path / "features", "multithumos", path, 2048)
     outcome = run("check", "multithumos", *options(annotations=path, features=folder))
     assert outcome.code == 0
-    assert "1 label without a training instance, so never found: 'class 12' (1 instance)\n" in outcome.out
+    assert "1 label without a training instance, so never found: 'class 12' (1 instance). Correct" in outcome.out

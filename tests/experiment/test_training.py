@@ -123,7 +123,7 @@ def test_what_is_saved_is_the_average_and_the_best(tmp_path: Path, monkeypatch: 
         def __init__(self) -> None:
             self.average = next(scores)
 
-    monkeypatch.setattr("untrimmed.experiment.training.evaluate", lambda *_: Score())
+    monkeypatch.setattr("untrimmed.experiment.training.mean_average_precision", lambda *_: Score())
     spy = Spy()
     config = load_config(str(write_experiment(tmp_path)), {"training.validate_every": 1})
     trained = train(config, tmp_path / "run", watchers=[spy])

@@ -27,8 +27,9 @@ from untrimmed.errors import ConfigError, FeatureError
 from untrimmed.experiment.evaluation import EvaluationData, evaluate
 from untrimmed.learning import criterion
 from untrimmed.learning.config import OptimiserConfig, TargetConfig, TrainingConfig
+from untrimmed.learning.processes import make_fabric
 from untrimmed.learning.targets import Targets
-from untrimmed.learning.trainer import Interrupted, Trainer, draw_seed, make_fabric
+from untrimmed.learning.trainer import Interrupted, Trainer, draw_seed
 from untrimmed.model.checkpoint import load_checkpoint, save_checkpoint
 from untrimmed.model.config import ModelConfig
 from untrimmed.model.devices import computes_in_bf16

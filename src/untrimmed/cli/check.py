@@ -3,40 +3,47 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
-from numpy.typing import NDArray
 
 from untrimmed.cli.console import bar, show_json, show_table
-from untrimmed.data.annotations import Annotations
-from untrimmed.data.check import Finding, Report
-from untrimmed.data.check import check as run
+from untrimmed.data.check import Report
 from untrimmed.data.check.report import count
-from untrimmed.data.formats.annotation_files import find_problems
-from untrimmed.data.formats.class_scores import read_class_scores
-from untrimmed.detection.fusion import check_class_scores
-from untrimmed.errors import ConfigError, UntrimmedError
-from untrimmed.experiment.config import DataConfig, ExperimentConfig, load_config, parse_options, recipe_names
-from untrimmed.experiment.data import annotated, open_inputs
+from untrimmed.data.files import write_atomically
+from untrimmed.errors import ConfigError
+from untrimmed.experiment.checking import Checked, check_experiment
+from untrimmed.experiment.config import (
+    DataConfig,
+    ExperimentConfig,
+    load_config,
+    parse_options,
+    read_recipe,
+    recipe_names,
+)
+from untrimmed.experiment.suggestion import Suggestion, stated_keys, suggested_yaml
+from untrimmed.experiment.suggestion import suggest as suggest_settings
+from untrimmed.report.check_figures import LEVEL_COLUMNS, level_rows
+from untrimmed.settings import read_yaml
 
 
 def check(
     config: str,
     /,
     *settings: Annotated[str, Parameter(allow_leading_hyphen=True, show=False)],
+    out: Path | None = None,
+    suggest: Path | None = None,
     json: bool = False,
 ) -> None:
     """Check a data set before an hour of training is lost on it.
 
     Reads all annotations and features; names missing and damaged files, subsets that match nothing, odd labels and
-    segments, and how many instances of each class no moment would be trained on. Exit code 1 if there are errors.
+    segments, and how many instances of each class no moment would be trained on. Says which settings would fit the data
+    better, and why. Exit code 1 if there are errors.
 
-    Example: `untrimmed check thumos14_i3d --data.features i3d/ --data.annotations thumos14.json`
+    Examples: `untrimmed check thumos14_i3d --data.features i3d/ --data.annotations thumos14.json`;
+    `untrimmed check my.yaml --out check.html --suggest better.yaml`
 
     Parameters
     ----------
@@ -44,22 +51,43 @@ def check(
         A recipe's name, or a YAML file.
     settings
         Settings to change, as `--data.features i3d/`.
+    out
+        Page to write, HTML, with the findings and with figures of the lengths of instances and of the levels.
+    suggest
+        File to write, YAML: a complete configuration with what is suggested, for `untrimmed train`.
     json
-        Print the findings as JSON.
+        Print everything as JSON.
     """
-    experiment = load_config(config, parse_options(settings))
-    path = experiment.data.annotations
-    if path is None:
+    overrides = parse_options(settings)
+    experiment = load_config(config, overrides)
+    if experiment.data.annotations is None or not experiment.data.streams:
         raise _unset(config, experiment.data)
-    report = _check_annotations(path, experiment.data)
-    if report is None and not experiment.data.streams:
-        raise _unset(config, experiment.data)
-    report = report or _check_all(experiment)
+    _refuse_places(config, out, suggest)
+    with bar() as progress:
+        task = progress.add_task("checking", total=None, note="")
+        checked = check_experiment(experiment, lambda done, total: progress.update(task, completed=done, total=total))
+    is_recipe = config in recipe_names()
+    stated = stated_keys(read_recipe(config) if is_recipe else read_yaml(Path(config))) | frozenset(overrides)
+    suggestions = _suggestions(experiment, checked, None if is_recipe else stated)
+    if out is not None:
+        from untrimmed.report.check_page import write_check_page  # noqa: PLC0415  brings jinja2, which is slow to load
+
+        shown = [each.in_words() for each in suggestions or ()]
+        write_check_page(checked.report, shown, config, out)
+    written = suggest if suggest is not None and suggestions is not None and checked.report.ok else None
+    if written is not None:
+        write_atomically(written, suggested_yaml(experiment, suggestions or (), config, stated))
     if json:
-        show_json(report.as_dict())
+        rows = None if suggestions is None else [each.as_dict() for each in suggestions]
+        show_json(checked.report.as_dict() | {"suggestion": rows})
     else:
-        _show(report)
-    if not report.ok:
+        _show(checked.report, suggestions)
+        for place, name in ((out, "page"), (written, "suggested configuration")):
+            if place is not None:
+                print(f"The {name} is {place}")
+    if suggest is not None and written is None:
+        print(f"untrimmed: {suggest}: not written, mend the errors first", file=sys.stderr)
+    if not checked.report.ok:
         sys.exit(1)
 
 
@@ -76,71 +104,32 @@ def _unset(name: str, data: DataConfig) -> ConfigError:
     return ConfigError(message)
 
 
-def _check_annotations(path: Path, config: DataConfig) -> Report | None:
-    """Return all that keeps an annotation file from being read, or nothing if it can be."""
-    strict = config.unusable == "refuse"
-    problems = [problem for problem in find_problems(path) if strict or not problem.about_one_instance]
-    findings = tuple(Finding("error", f"{path}: {problem.place}", problem.message) for problem in problems)
-    return Report(findings, {}, ()) if findings else None
+def _refuse_places(config: str, out: Path | None, suggest: Path | None) -> None:
+    """Refuse what cannot be written to before everything is read, not after it."""
+    for option, path, suffixes in (("out", out, (".html", ".htm")), ("suggest", suggest, (".yaml", ".yml"))):
+        if path is None:
+            continue
+        if path.is_dir():
+            raise ConfigError(f"--{option} {path}: is a folder; name the file to write")
+        if path.suffix.lower() not in suffixes:
+            raise ConfigError(f"--{option} {path}: the name has to end in {suffixes[0]}")
+    if suggest is not None and suggest.exists() and suggest.resolve() == Path(config).resolve():
+        raise ConfigError(f"--suggest {suggest}: is the configuration itself; name another file")
 
 
-def _check_all(config: ExperimentConfig) -> Report:
-    annotations = annotated(config.data)
-    dimension = None if config.model.input_dims is None else config.model.input_dim
-    inputs = replace(open_inputs(config.data), expected_dimension=dimension)
-    subsets = {"training": config.data.train}
-    if config.data.validate:
-        subsets["validation"] = config.data.validate
-    with bar() as progress:
-        task = progress.add_task("checking", total=None, note="")
-        report = run(
-            annotations,
-            inputs,
-            subsets,
-            drops_unusable=config.data.unusable == "drop",
-            moments_of=partial(_moments, config),
-            radius=config.training.target.center_radius,
-            progress=lambda done, total: progress.update(task, completed=done, total=total),
-        )
-    more = (*_class_findings(config, annotations), *_class_score_findings(config, annotations))
-    return replace(report, findings=(*report.findings, *more))
+def _suggestions(
+    config: ExperimentConfig, checked: Checked, stated: frozenset[str] | None
+) -> tuple[Suggestion, ...] | None:
+    """Return what fits better; nothing where errors keep that from being known, such as videos without features.
+
+    A recipe was tuned as a whole, so all its settings count as stated (`None`), also those that it leaves out.
+    """
+    if not checked.report.ok or checked.train is None or checked.inputs is None or not checked.report.levels:
+        return None
+    return suggest_settings(config, checked.train, checked.inputs, stated)
 
 
-def _class_findings(config: ExperimentConfig, annotations: Annotations) -> Iterator[Finding]:
-    """Yield that the model is for another number of classes than there are."""
-    stated, found = config.model.num_classes, 1 if config.data.class_agnostic else len(annotations.labels)
-    if stated not in (None, found):
-        has = "data.class_agnostic makes one of all" if config.data.class_agnostic else f"the annotations have {found}"
-        message = f"model.num_classes is {stated}, but {has} classes. Correct it, or leave it out"
-        yield Finding("error", annotations.source, message)
-
-
-def _class_score_findings(config: ExperimentConfig, annotations: Annotations) -> Iterator[Finding]:
-    """Yield what keeps the class scores of whole videos from being used, or that there are none where they belong."""
-    scoring = config.evaluation
-    if scoring.class_scores is None:
-        if config.data.class_agnostic:
-            message = (
-                "evaluation.class_scores is not set, so a detection says when, but not what, and is scored on that. "
-            )
-            way_out = "To score both, name class scores of whole videos, as in --evaluation.class_scores FILE.json"
-            yield Finding("warning", "class scores", message + way_out)
-        return
-    try:
-        class_scores = read_class_scores(scoring.class_scores, annotations.labels)
-        videos = annotations.of_subsets(config.data.validate).videos
-        check_class_scores(class_scores, videos, scoring.top_classes)
-    except UntrimmedError as error:
-        yield Finding("error", "class scores", str(error))
-
-
-def _moments(config: ExperimentConfig, length: int) -> NDArray[Any]:
-    from untrimmed.model.moments import pyramid_moments  # noqa: PLC0415  torch is not needed to refuse a wrong setting
-
-    return pyramid_moments(length, config.model.strides, config.model.ranges).numpy()
-
-
-def _show(report: Report) -> None:
+def _show(report: Report, suggestions: tuple[Suggestion, ...] | None) -> None:
     roles = list(report.videos)
     if report.classes:
         rows = [
@@ -148,6 +137,11 @@ def _show(report: Report) -> None:
         ]
         videos = ", ".join(f"{number:,} {role}" for role, number in report.videos.items())
         show_table(f"videos: {videos}", ["class", *(f"{role} instances" for role in roles), "never trained on"], rows)
+    if report.levels:
+        show_table("what each level is trained on", LEVEL_COLUMNS, level_rows(report))
     for finding in report.findings:
         print(f"{finding.severity}: {finding.place}: {finding.message}")
+    for each in suggestions or ():
+        words = each.in_words()
+        print("suggestion: {key} {value} (now {current}): {reason}".format(**words))
     print(f"{count(len(report.errors), 'error')}, {count(len(report.warnings), 'warning')}")

@@ -30,6 +30,8 @@ def train(
     out: Path,
     resume: bool = False,
     init: Path | None = None,
+    devices: int | None = None,
+    nodes: int | None = None,
     folds: int | None = None,
     group: str | None = None,
     json: bool = False,
@@ -55,6 +57,11 @@ def train(
     init
         Model folder to start from: its weights are taken as far as they fit, classes by their labels; the same as
         `--training.init`. `--training.freeze "[encoder]"` leaves parts as they are.
+    devices
+        Devices on each machine, a process each; the same as `--training.devices`. Each takes `training.batch_size`
+        videos a step. Under `torchrun` or SLURM, what they say counts.
+    nodes
+        Machines; the same command runs on each of them, with MASTER_ADDR, MASTER_PORT and NODE_RANK set.
     folds
         Cross-validation: split all videos into so many parts, and train so many models, each without one of them, on
         which it is scored. Subsets that are called fold0, fold1 and so on are taken as they are.
@@ -64,8 +71,9 @@ def train(
     json
         Print the result as JSON.
     """
-    if init is not None:
-        settings = (*settings, "--training.init", str(init))
+    for name, value in (("init", init), ("devices", devices), ("nodes", nodes)):
+        if value is not None:
+            settings = (*settings, f"--training.{name}", str(value))
     experiment = load_config(config, parse_options(settings))
     options = [] if folds is None else ["--folds", str(folds), *([] if group is None else ["--group", group])]
     again = shlex.join(["untrimmed", "train", config, *settings, *options, "--out", str(out), "--resume"])
@@ -76,8 +84,12 @@ def train(
         raise ConfigError("--group has an effect with --folds only: leave it out")
     with stop_politely(again, out), TrainingBar() as shown:
         trained = run(experiment, out, resume=resume, watchers=[shown], told=_tell(experiment))
+    if trained.rank:
+        return
     if json:
-        show_json(asdict(trained) | {"folder": str(out)})
+        facts = asdict(trained) | {"folder": str(out)}
+        del facts["rank"]
+        show_json(facts)
     else:
         print(summary(trained))
 

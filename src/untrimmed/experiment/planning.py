@@ -120,7 +120,7 @@ def _model(facts: _Facts) -> Iterator[Choice]:
     yield Choice(
         "model.window",
         9,
-        f"How many neighbouring moments each one looks at: 9 at {_seconds(facts.clip)} are {_seconds(9 * facts.clip)}, "
+        f"How many neighbouring moments each one looks at: 9 at {seconds(facts.clip)} are {seconds(9 * facts.clip)}, "
         "and twice that on each level. Try 19 if actions can only be told by what comes long before or after.",
     )
     levels = _levels(facts)
@@ -128,8 +128,8 @@ def _model(facts: _Facts) -> Iterator[Choice]:
     yield Choice(
         "model.downsampling_blocks",
         levels - 1,
-        f"Levels above the finest, each for actions twice as long. {levels - 1} of them reach to {_seconds(covered)}; "
-        f"your longest action takes {_seconds(facts.longest * facts.clip)}.",
+        f"Levels above the finest, each for actions twice as long. {levels - 1} of them reach to {seconds(covered)}; "
+        f"your longest action takes {seconds(facts.longest * facts.clip)}.",
     )
     yield Choice(
         "model.regression_ranges",
@@ -194,7 +194,7 @@ def _training(facts: _Facts) -> Iterator[Choice]:
     yield Choice(
         "training.crop.max_length",
         crop,
-        f"Longer videos are cut at random to so many clips in each epoch: {_seconds(crop * facts.clip)}.",
+        f"Longer videos are cut at random to so many clips in each epoch: {seconds(crop * facts.clip)}.",
     )
     yield Choice(
         "training.crop.ratio",
@@ -251,7 +251,7 @@ def _about(number: int) -> str:
     return f"{round(number, -digits):,}"
 
 
-def _seconds(value: float) -> str:
+def seconds(value: float) -> str:
     """Return a duration as a person would say it: `0.2 s`, `14 s`, `3.5 min`."""
     if value < 120:
         return f"{value:.2g} s" if value < 10 else f"{value:.0f} s"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from lightning_fabric import Fabric
 from pydantic import ValidationError
 
 from untrimmed.data.annotations import Annotations
@@ -15,11 +16,14 @@ from untrimmed.data.dataset import TrainingVideos, read_if_small
 from untrimmed.detection.localizer import Localizer
 from untrimmed.detection.model_folder import ExtractorReference, read_model_folder
 from untrimmed.errors import ConfigError
+from untrimmed.evaluation.mean_ap import mean_average_precision
+from untrimmed.experiment.checking import refuse_errors
 from untrimmed.experiment.config import ExperimentConfig
 from untrimmed.experiment.data import Data, open_data
-from untrimmed.experiment.evaluation import EvaluationData, evaluate, scored_on
+from untrimmed.experiment.evaluation import EvaluationData, detections_on, scored_on
 from untrimmed.experiment.run_folder import RunFolder, begin, restore
-from untrimmed.learning.trainer import Trainer, Watcher, make_fabric
+from untrimmed.learning.processes import gathered, make_fabric, others_watched, share_of_videos
+from untrimmed.learning.trainer import Trainer, Watcher
 from untrimmed.learning.transfer import Transferred, transfer
 from untrimmed.model.config import ModelConfig
 from untrimmed.model.network import ActionFormer
@@ -28,13 +32,17 @@ from untrimmed.settings import explain
 
 @dataclass(frozen=True)
 class Trained:
-    """What a run came to: its folder, the epoch that it ended with, and average mAP, last and best, if validated."""
+    """What a run came to: its folder, the epoch that it ended with, and average mAP, last and best, if validated.
+
+    Of several processes, the one of rank 0 is the one that speaks.
+    """
 
     folder: Path
     epochs: int
     last: float | None
     best: float | None
     best_epoch: int
+    rank: int = 0
 
 
 def train(
@@ -47,8 +55,8 @@ def train(
 ) -> Trained:
     """Train a model, and keep it and all about the run in `out` (see `run_folder`).
 
-    Nothing is written before the data have been opened and the features of every video have been found; they have also
-    been read if they are small (see `read_if_small`).
+    Nothing is written before the data have been opened and checked for errors (see `refuse_errors`), and the features
+    of every video have been found; they have also been read if they are small (see `read_if_small`).
 
     Args:
         config: the experiment.
@@ -65,6 +73,7 @@ def train(
     """
     source = None if config.training.init is None or resume else read_model_folder(config.training.init)
     data = open_data(config.data)
+    refuse_errors(data, config.data)
     model_config = _model_config(config.model, data)
     scored = None if data.validate is None else scored_on(data.validate, data.inputs, config)
     videos = TrainingVideos(data.train, data.inputs, config.training.crop)
@@ -93,16 +102,18 @@ def train(
             blank.model,
             videos,
             config.training,
-            validate=None if scored is None else _validation(blank, scored),
+            validate=None if scored is None else _validation(blank, scored, fabric),
             watchers=[folder, *watchers],
         )
         if go_on:
             restore(out, trainer)
-        with _threads(config.training.threads):
+        with _threads(config.training.threads), others_watched(fabric.world_size):
             trainer.fit()
     progress = trainer.progress
     scores = [row["mAP"] for row in progress.history if "mAP" in row]
-    return Trained(out, progress.epoch, scores[-1] if scores else None, progress.best, progress.best_epoch)
+    return Trained(
+        out, progress.epoch, scores[-1] if scores else None, progress.best, progress.best_epoch, fabric.global_rank
+    )
 
 
 @contextmanager
@@ -134,8 +145,13 @@ def _without_data(train: Annotations) -> tuple[int, ...]:
     return tuple(number for number, label in enumerate(train.labels) if label not in seen)
 
 
-def _validation(localizer: Localizer, data: EvaluationData) -> Callable[[ActionFormer], float]:
+def _validation(localizer: Localizer, data: EvaluationData, fabric: Fabric) -> Callable[[ActionFormer], float]:
+    """Return what scores a model: each process detects in its share of the videos, and all score what all found."""
+
     def validate(model: ActionFormer) -> float:
-        return evaluate(replace(localizer, model=model), data).average
+        share = replace(data, truth=share_of_videos(data.truth, fabric.global_rank, fabric.world_size))
+        own = list(detections_on(share, replace(localizer, model=model)))
+        found = {each.video_id: each for each in gathered(own, fabric.world_size)}
+        return mean_average_precision(data.truth, found, data.tious).average
 
     return validate

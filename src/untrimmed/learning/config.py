@@ -94,6 +94,9 @@ class TrainingConfig:
     no compiler, the network runs as it is."""
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     devices: Count = 1
+    """Devices on each machine, a process each; under `torchrun` or SLURM, what they say counts."""
+    nodes: Count = 1
+    """Machines; the same command runs on each of them."""
     threads: Count | None = None
     """Processor threads that compute; `None` is as many as torch would take. A small model is faster with one."""
     workers: Count = 1

@@ -18,12 +18,16 @@ from untrimmed.model.config import ModelConfig
 
 @dataclass
 class Batch:
-    """What one step trains on: features `[B, T, D]`, valid `[B, T]`; per video segments `[n, 2]` and labels `[n]`."""
+    """What one step trains on: features `[B, T, D]`, valid `[B, T]`; per video segments `[n, 2]` and labels `[n]`.
+
+    One that does not count only lets a process take part in a step for which there are not enough videos.
+    """
 
     features: Tensor
     valid: Tensor
     segments: list[Tensor]
     labels: list[Tensor]
+    counts: bool = True
 
     def to(self, device: torch.device) -> Batch:
         """Move it to a device."""
@@ -48,7 +52,11 @@ def collate(samples: Sequence[Sample], config: ModelConfig) -> Batch:
 
 
 def share_of_rank(plan: Sequence[Sequence[Crop]], rank: int, processes: int) -> list[list[Crop]]:
-    """Return a process's share of every batch; a batch too short for all is filled up from the plan's start."""
+    """Return a process's share of every batch.
+
+    A batch with fewer videos than processes is filled up from the plan's start: what processes of a rank from its
+    length on have of it must not count.
+    """
     every = [crop for batch in plan for crop in batch]
     full = [[*batch, *islice(cycle(every), max(0, processes - len(batch)))] for batch in plan]
     return [batch[rank::processes] for batch in full]

@@ -7,12 +7,11 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, NoReturn, Protocol, cast
 
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 
 from untrimmed.allocation import give_back_memory, keep_freed_memory
@@ -48,23 +47,6 @@ class Watcher(Protocol):
         """Between two steps, when the run has been asked to stop."""
 
 
-def make_fabric(config: TrainingConfig) -> Fabric:
-    """Set up devices; more than one device means as many processes.
-
-    Fabric is left in fp32: in bf16 it would round the whole batch, and with it the truth, before the network is called.
-
-    Raises:
-        ConfigError: if there is no such accelerator here, or not so many devices.
-    """
-    try:
-        return Fabric(accelerator=config.accelerator, devices=config.devices)
-    except (RuntimeError, ValueError, MisconfigurationException) as error:
-        raise ConfigError(
-            f"training.accelerator {config.accelerator!r} with training.devices {config.devices} cannot be had here: "
-            f"{' '.join(str(error).split())}"
-        ) from error
-
-
 class _Losses(nn.Module):
     """Network and criterion as the one module that fabric wraps.
 
@@ -82,6 +64,8 @@ class _Losses(nn.Module):
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         with autocast(batch.features.device, self._precision):
             predictions = self._network(batch.features, batch.valid)
+        if not batch.counts:  # its gradients are zeros, and not missing, since the processes add them up
+            predictions = replace(predictions, valid=torch.zeros_like(predictions.valid))
         losses = self.criterion(predictions, batch.segments, batch.labels)
         reach = predictions.offsets.detach().amax(dim=(0, 1)).float()
         return torch.stack([losses.total, losses.classification, losses.regression]), reach
@@ -99,6 +83,7 @@ class Trainer:
         videos: what is trained on.
         config: the settings.
         validate: average mAP of the model, which is in eval mode with its averaged weights; `None` for no validation.
+            Every process calls it, and each has to get the same score.
         watchers: told after each step and epoch; of several processes, only in the first.
     """
 
@@ -181,11 +166,9 @@ class Trainer:
 
     def _epoch(self) -> None:
         progress, config = self.progress, self.config
-        plan = share_of_rank(
-            self.videos.epoch(progress.epoch, batch_size=self._global_batch, seed=config.seed),
-            self.fabric.global_rank,
-            self.fabric.world_size,
-        )
+        rank = self.fabric.global_rank
+        whole = self.videos.epoch(progress.epoch, batch_size=self._global_batch, seed=config.seed)
+        plan = share_of_rank(whole, rank, self.fabric.world_size)
         started = time.perf_counter()
         rest = read_ahead(self.videos, plan[progress.batch :], self.model.config, workers=config.workers)
         self.losses.train()
@@ -194,7 +177,8 @@ class Trainer:
             for batch in rest:
                 progress.batch += 1
                 last = progress.batch % config.accumulate == 0 or progress.batch == len(plan)
-                self._batch(batch.to(self.fabric.device), step=last)
+                counts = rank < len(whole[progress.batch - 1])
+                self._batch(replace(batch.to(self.fabric.device), counts=counts), step=last)
                 if last and self._all_stop():
                     self._interrupt()
         self._finish_epoch(time.perf_counter() - started)
@@ -284,8 +268,7 @@ class Trainer:
         assert self.validate is not None
         self.model.eval()
         with self.averaged():
-            score = self.validate(self.model) if self.fabric.is_global_zero else 0.0
-        return float(self.fabric.broadcast(score))
+            return float(self.fabric.broadcast(self.validate(self.model)))
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that changes in training."""

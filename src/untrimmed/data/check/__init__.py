@@ -8,8 +8,9 @@ Runs without torch.
 
 from __future__ import annotations
 
-from untrimmed.data.check.checking import check
+from untrimmed.data.check.checking import check, quick_errors
 from untrimmed.data.check.coverage import uncovered
-from untrimmed.data.check.report import ClassCount, Finding, Report
+from untrimmed.data.check.pyramid import Pyramid
+from untrimmed.data.check.report import ClassCount, Finding, LevelCount, Report
 
-__all__ = ["ClassCount", "Finding", "Report", "check", "uncovered"]
+__all__ = ["ClassCount", "Finding", "LevelCount", "Pyramid", "Report", "check", "quick_errors", "uncovered"]

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from untrimmed.data.annotations import Annotations
-from untrimmed.data.check.annotation_checks import TRAINING, Roles, annotation_findings, label_counts, select
-from untrimmed.data.check.coverage import uncovered
-from untrimmed.data.check.feature_checks import Extent, dimension_findings, duration_findings, read_all
-from untrimmed.data.check.report import ClassCount, Finding, Report, count, some
+from untrimmed.data.check.annotation_checks import annotation_findings
+from untrimmed.data.check.coverage import cover
+from untrimmed.data.check.feature_checks import (
+    described_findings,
+    duration_findings,
+    extent_findings,
+    of_usual_dimension,
+    read_all,
+)
+from untrimmed.data.check.fit_checks import coverage_findings, crop_findings, length_findings, window_findings
+from untrimmed.data.check.pyramid import Pyramid
+from untrimmed.data.check.report import ClassCount, Finding, Report
+from untrimmed.data.check.roles import TRAINING, Roles, has_duration, label_counts, select, usable, videos_of
 from untrimmed.data.inputs import Inputs
 
 
 def check(
     annotations: Annotations,
-    inputs: Inputs,
+    inputs: Inputs | None,
     subsets: Mapping[str, Sequence[str]],
     *,
     drops_unusable: bool = False,
-    moments_of: Callable[[int], NDArray[np.floating[Any]]] | None = None,
-    radius: float | None = None,
+    one_class: bool = False,
+    pyramid: Pyramid | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
     """Check annotations and features, reading all of both; features are read one video at a time.
@@ -32,52 +38,64 @@ def check(
     Args:
         annotations: of the data set.
         inputs: the features, and what is made of them; their `expected_dimension` is compared with what is there.
+            `None` checks the annotations alone.
         subsets: names of the subsets of each role. The role `training` is what the model is trained on.
         drops_unusable: whether training leaves out instances that lie outside of their video, and does not refuse them.
-        moments_of: the moments `[N, 4]` of a video of T clips (time, range from, range to, stride), to count the
-            instances that no moment is trained on; `None` leaves that out.
-        radius: of center sampling, in strides; `None` is the whole instance.
+        one_class: whether labels do not matter.
+        pyramid: of the model, to find the instances that no moment is trained on, and windows and crops that do not
+            fit; `None` leaves that out.
         progress: called with the number of videos that are done and of all.
     """
     roles, findings = select(annotations, subsets)
-    findings += annotation_findings(roles, drops_unusable=drops_unusable)
-    videos = list({video.id: video for of_role in roles.values() for video in of_role}.values())
-    extents, feature_findings = read_all(videos, inputs, progress)
-    findings += feature_findings
-    findings += dimension_findings(extents, inputs.expected_dimension)
-    findings += duration_findings(extents)
-    lonely = None
-    if moments_of is not None:
-        trained = {video.id for video in roles.get(TRAINING, ())}
-        extents = [extent for extent in extents if extent.video.id in trained]
-        lonely = _uncovered_by_label(extents, moments_of, radius)
-        findings += _coverage_findings(lonely, label_counts([extent.video for extent in extents]))
+    findings += annotation_findings(roles, drops_unusable=drops_unusable, one_class=one_class)
     sizes = {role: len(of_role) for role, of_role in roles.items()}
-    return Report(tuple(findings), sizes, _class_table(annotations.labels, roles, lonely))
-
-
-def _uncovered_by_label(
-    extents: Sequence[Extent], moments_of: Callable[[int], NDArray[np.floating[Any]]], radius: float | None
-) -> Counter[str]:
-    """How many instances of each label no moment is trained on."""
-    lonely: Counter[str] = Counter()
-    for extent in extents:
-        segments = extent.grid.to_grid(extent.video.segments)
-        mask = uncovered(segments, extent.clips, moments_of(extent.clips), radius)
-        lonely.update(extent.video.instances[i].label for i in np.flatnonzero(mask))
-    return lonely
-
-
-def _coverage_findings(lonely: Counter[str], instances: Counter[str]) -> Iterator[Finding]:
-    """Yield what training would never see."""
-    if not lonely:
-        return
-    of_label = some(f"{label!r} {number:,} of {instances[label]:,}" for label, number in lonely.most_common())
-    message = (
-        f"{lonely.total():,} of {count(instances.total(), 'instance')} without a moment to be trained on: {of_label}. "
-        "Actions shorter than a clip need features with a smaller stride, long ones more levels or wider ranges"
+    if inputs is None:
+        return Report(tuple(findings), sizes, _class_table(annotations.labels, roles, None))
+    extents, feature_findings = read_all(videos_of(roles), inputs, progress)
+    findings += feature_findings
+    findings += extent_findings(extents, inputs, roles)
+    if pyramid is None:
+        return Report(tuple(findings), sizes, _class_table(annotations.labels, roles, None))
+    trained = {video.id for video in roles.get(TRAINING, ()) if has_duration(video)}
+    extents = [replace(extent, video=usable(extent.video)) for extent in extents if extent.video.id in trained]
+    if not any(extent.video.instances for extent in extents):
+        return Report(tuple(findings), sizes, _class_table(annotations.labels, roles, None))
+    coverage = cover(extents, pyramid)
+    findings += coverage_findings(coverage, extents, pyramid, inputs.config)
+    findings += length_findings(coverage, extents, pyramid)
+    findings += window_findings(coverage, extents, pyramid)
+    findings += crop_findings(extents, pyramid.crop)
+    lonely = Counter(each.instance.label for each in coverage.lonely)
+    return Report(
+        tuple(findings),
+        sizes,
+        _class_table(annotations.labels, roles, lonely),
+        coverage.levels,
+        coverage.lengths,
     )
-    yield Finding("error" if lonely == instances else "warning", "training moments", message)
+
+
+def quick_errors(
+    roles: Roles, inputs: Inputs, *, drops_unusable: bool = False, one_class: bool = False
+) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
+    """Return the errors that can be found without reading features: those of annotations, and those of headers.
+
+    Dimensions are left to what reads the features, which names the file.
+
+    Args:
+        roles: the videos of each role.
+        inputs: as for `check`, as are the others.
+        drops_unusable: whether instances that lie outside of their video are left out.
+        one_class: whether labels do not matter.
+    """
+    of_annotations = annotation_findings(roles, drops_unusable=drops_unusable, one_class=one_class)
+    extents, of_files = read_all(videos_of(roles), inputs, headers_only=True)
+    of_grid = (*described_findings(extents, inputs), *duration_findings(of_usual_dimension(extents)))
+    return _errors(of_annotations), _errors((*of_files, *of_grid))
+
+
+def _errors(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    return tuple(finding for finding in findings if finding.severity == "error")
 
 
 def _class_table(labels: Sequence[str], roles: Roles, lonely: Counter[str] | None) -> tuple[ClassCount, ...]:

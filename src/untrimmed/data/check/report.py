@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 Severity = Literal["error", "warning"]
@@ -41,12 +41,47 @@ class ClassCount:
 
 
 @dataclass(frozen=True, slots=True)
+class LevelCount:
+    """What a level of the pyramid is trained on.
+
+    Attributes:
+        stride: seconds from one moment to the next, in the usual video.
+        low: seconds of the larger distance to onset and offset that it is trained on, from.
+        high: the same, to.
+        instances: how many training instances have a moment of this level; an instance may have some of two levels.
+        positives: how many moments are trained on an instance.
+        moments: how many moments there are.
+    """
+
+    stride: float
+    low: float
+    high: float
+    instances: int
+    positives: int
+    moments: int
+
+    def as_dict(self) -> dict[str, float]:
+        """Return it as what can be written as JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """All findings, how many videos each role has, and the table of classes in the order of their numbers."""
+    """All findings, and what the data are like.
+
+    Attributes:
+        findings: what is wrong.
+        videos: how many videos each role has.
+        classes: the table of classes, in the order of their numbers.
+        levels: what each level of the pyramid is trained on, finest first; none if that was not asked for.
+        lengths: of the training instances that features were read for, in seconds, ascending.
+    """
 
     findings: tuple[Finding, ...]
     videos: Mapping[str, int]
     classes: tuple[ClassCount, ...]
+    levels: tuple[LevelCount, ...] = ()
+    lengths: tuple[float, ...] = ()
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -71,6 +106,8 @@ class Report:
             "errors": [finding.as_dict() for finding in self.errors],
             "warnings": [finding.as_dict() for finding in self.warnings],
             "classes": [row.as_dict() for row in self.classes],
+            "levels": [level.as_dict() for level in self.levels],
+            "lengths": list(self.lengths),
         }
 
 
