@@ -140,7 +140,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_all_that_is_there(run: Path) -> None:
     files = sorted(name for name in contents(run) if not name.startswith("tensorboard/"))
     model = ["config.yaml", "model.safetensors"]
-    assert files == sorted([*model, *(f"best/{name}" for name in model), CHECKPOINT, EXPERIMENT, "metrics.csv"])
+    own = [CHECKPOINT, "checkpoint-before.pt", EXPERIMENT, "metrics.csv"]
+    assert files == sorted([*model, *(f"best/{name}" for name in model), *own])
 
 
 def test_figures_of_each_epoch(run: Path) -> None:

@@ -27,7 +27,7 @@ from untrimmed.experiment.config import ExperimentConfig, load_config
 from untrimmed.experiment.run_folder import CHECKPOINT
 from untrimmed.experiment.training import Trained, train
 from untrimmed.learning.trainer import Interrupted, Trainer
-from untrimmed.model.checkpoint import load_checkpoint, save_checkpoint
+from untrimmed.model.checkpoint import checkpoint_before, load_checkpoint, save_checkpoint
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -398,9 +398,19 @@ def test_resuming_with_other_annotations(tmp_path: Path) -> None:
 
 def test_resuming_from_a_damaged_checkpoint(tmp_path: Path) -> None:
     config = experiment(tmp_path, {"training.epochs": 1})
+    said: list[str] = []
     train(config, tmp_path / "run")
     checkpoint = tmp_path / "run" / CHECKPOINT
+    whole = without_seconds(load_checkpoint(checkpoint))
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    train(config, tmp_path / "run", resume=True, told=said.append)  # from the one before, an epoch earlier
+    assert without_seconds(load_checkpoint(checkpoint)) == whole
+    assert [str(checkpoint) in line and "checkpoint-before.pt, is taken" in line for line in said] == [True]
+    for path in (checkpoint, checkpoint_before(checkpoint)):
+        path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ModelError, match=r"checkpoint-before.pt"):
+        train(config, tmp_path / "run", resume=True)
+    checkpoint_before(checkpoint).unlink()
     with pytest.raises(ModelError, match=r"checkpoint.pt"):
         train(config, tmp_path / "run", resume=True)
     save_checkpoint(checkpoint, {"model": {}})

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pickle_bomb import Bomb
 from untrimmed.errors import ModelError
-from untrimmed.model.checkpoint import load_checkpoint, save_checkpoint
+from untrimmed.model.checkpoint import checkpoint_before, load_checkpoint, load_last_checkpoint, save_checkpoint
 
 STATE = {
     "model": {"weight": torch.arange(6.0).reshape(2, 3), "counts": torch.tensor([1, 2])},
@@ -97,3 +97,49 @@ def test_file_that_is_cut_short(tmp_path_factory: pytest.TempPathFactory, share:
     path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(ModelError, match=r"cut\.pt: is damaged, or "):
         load_checkpoint(path)
+
+
+def test_the_one_before_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    for step in range(3):
+        save_checkpoint(path, {"step": step})
+    assert load_checkpoint(path) == {"step": 2}
+    assert load_checkpoint(checkpoint_before(path)) == {"step": 1}
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint-before.pt", "checkpoint.pt"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "missing"])
+def test_a_damaged_one_is_named_and_the_one_before_it_used(tmp_path: Path, damage: str) -> None:
+    path, said = tmp_path / "checkpoint.pt", []
+    for step in range(2):
+        save_checkpoint(path, {"step": step, "weights": torch.zeros(100)})
+    content = bytearray(path.read_bytes())
+    if damage == "missing":
+        path.unlink()
+    else:
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content if damage == "flipped" else content[: len(content) // 2])
+    assert load_last_checkpoint(path, told=said.append)["step"] == 0
+    (line,) = said
+    assert str(path) in line
+    assert "The one before it, checkpoint-before.pt, is taken" in line
+    checkpoint_before(path).write_bytes(b"x")
+    with pytest.raises(ModelError):
+        load_last_checkpoint(path)
+
+
+@given(st.data())
+def test_no_damaged_byte_goes_unnoticed(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    path = tmp_path_factory.mktemp("damaged") / "checkpoint.pt"
+    save_checkpoint(path, STATE)
+    content = bytearray(path.read_bytes())
+    place = data.draw(st.integers(0, len(content) - 72))
+    content[place] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match="damaged"):
+        load_checkpoint(path)
+
+
+def test_torch_reads_it_as_any_other(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "checkpoint.pt", STATE)
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 7

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -20,7 +20,6 @@ from untrimmed.experiment.cross_validation import cross_validate, rows_of
 from untrimmed.experiment.training import Trained
 from untrimmed.experiment.training import train as run
 from untrimmed.learning.trainer import Interrupted, Trainer
-from untrimmed.learning.transfer import Transferred
 
 
 def train(
@@ -83,7 +82,7 @@ def train(
     if group is not None:
         raise ConfigError("--group has an effect with --folds only: leave it out")
     with stop_politely(again, out), TrainingBar() as shown:
-        trained = run(experiment, out, resume=resume, watchers=[shown], told=_tell(experiment))
+        trained = run(experiment, out, resume=resume, watchers=[shown], told=_tell)
     if trained.rank:
         return
     if json:
@@ -94,9 +93,9 @@ def train(
         print(summary(trained))
 
 
-def _tell(experiment: ExperimentConfig) -> Callable[[Transferred], None]:
-    """Return what says on stderr what was taken from the model that training starts from."""
-    return lambda found: print(found.summary(str(experiment.training.init)), file=sys.stderr)
+def _tell(line: str) -> None:
+    """Say something about the beginning of a run."""
+    print(line, file=sys.stderr)
 
 
 def _cross_validate(

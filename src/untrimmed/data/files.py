@@ -8,8 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def write_atomically(path: str | Path, content: str | bytes) -> None:
+def write_atomically(path: str | Path, content: str | bytes, *, keep: Path | None = None) -> None:
     """Write a file beside its place and rename it: whoever looks finds the old file or the whole new one.
+
+    With `keep`, the old one is renamed to that first, so that for an instant there may be only it.
 
     Parent folders are created, text is written as UTF-8. A process that is killed meanwhile can leave a file named
     `.*.unfinished`, which may be deleted.
@@ -25,6 +27,8 @@ def write_atomically(path: str | Path, content: str | bytes) -> None:
             file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())  # else a crash of the machine could leave the new name with no content
+        if keep is not None and path.exists():
+            path.replace(keep)
         unfinished.replace(path)
     except OSError as error:
         if error.errno is None:

@@ -9,14 +9,14 @@
       experiment.yaml     the whole configuration, resolved
       metrics.csv         a row for each epoch
       tensorboard/        the same, for TensorBoard
-      checkpoint.pt       what is needed to go on
+      checkpoint.pt       what is needed to go on; checkpoint-before.pt, the one before it
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from untrimmed.detection.model_folder import LocalizerConfig, write_model_folder
 from untrimmed.errors import ConfigError, ModelError
 from untrimmed.experiment.config import ExperimentConfig, load_config, resolved, to_yaml
 from untrimmed.learning.trainer import Trainer
-from untrimmed.model.checkpoint import load_checkpoint, save_checkpoint
+from untrimmed.model.checkpoint import checkpoint_before, load_last_checkpoint, save_checkpoint
 from untrimmed.settings import dump
 
 EXPERIMENT, CHECKPOINT, METRICS = "experiment.yaml", "checkpoint.pt", "metrics.csv"
@@ -98,7 +98,7 @@ def begin(path: Path, config: ExperimentConfig, *, resume: bool) -> bool:
                 f"{path / EXPERIMENT}: {key} was {before.get(key)!r} when the run began, but is {now.get(key)!r} now. "
                 "Resume with the same settings, or start another run with another --out"
             )
-    return (path / CHECKPOINT).exists()
+    return any(place.exists() for place in (path / CHECKPOINT, checkpoint_before(path / CHECKPOINT)))
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -109,14 +109,14 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def restore(path: Path, trainer: Trainer) -> None:
-    """Bring a trainer to where its run's checkpoint was taken.
+def restore(path: Path, trainer: Trainer, told: Callable[[str], None] = lambda _: None) -> None:
+    """Bring a trainer to where its run's checkpoint was taken, or if that is damaged, the one before it.
 
     Raises:
         ModelError: if the checkpoint is damaged, or of another model than the data make now.
     """
     checkpoint = path / CHECKPOINT
-    state = load_checkpoint(checkpoint, trainer.fabric.device)
+    state = load_last_checkpoint(checkpoint, trainer.fabric.device, told)
     try:
         trainer.load_state_dict(state)
     except (RuntimeError, ValueError, KeyError, TypeError) as error:

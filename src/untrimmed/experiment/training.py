@@ -24,7 +24,7 @@ from untrimmed.experiment.evaluation import EvaluationData, detections_on, score
 from untrimmed.experiment.run_folder import RunFolder, begin, restore
 from untrimmed.learning.processes import gathered, make_fabric, others_watched, share_of_videos
 from untrimmed.learning.trainer import Trainer, Watcher
-from untrimmed.learning.transfer import Transferred, transfer
+from untrimmed.learning.transfer import transfer
 from untrimmed.model.config import ModelConfig
 from untrimmed.model.network import ActionFormer
 from untrimmed.settings import explain
@@ -51,7 +51,7 @@ def train(
     *,
     resume: bool = False,
     watchers: Sequence[Watcher] = (),
-    told: Callable[[Transferred], None] = lambda _: None,
+    told: Callable[[str], None] = lambda _: None,
 ) -> Trained:
     """Train a model, and keep it and all about the run in `out` (see `run_folder`).
 
@@ -63,7 +63,7 @@ def train(
         out: a folder that is not there yet, or that of a run to go on with.
         resume: go on with the run in `out`, from where it was interrupted.
         watchers: are told how it goes on.
-        told: is called with what was taken from `training.init`, when a run begins with that.
+        told: is called with lines about what was taken from `training.init`, and about a damaged checkpoint.
 
     Raises:
         ConfigError: if the configuration does not fit the data or the machine, `out` is taken, or training diverged.
@@ -91,7 +91,7 @@ def train(
     if source is not None:
         transferred = transfer(blank.model, data.labels, source[1], source[0].labels)
         if fabric.is_global_zero:
-            told(transferred)
+            told(transferred.summary(str(config.training.init)))
     # The first process begins alone: launching starts the others, which run this from the top and find the run begun.
     go_on = begin(out, config, resume=resume) if fabric.is_global_zero else False
     fabric.launch()
@@ -106,7 +106,7 @@ def train(
             watchers=[folder, *watchers],
         )
         if go_on:
-            restore(out, trainer)
+            restore(out, trainer, told if fabric.is_global_zero else lambda _: None)
         with _threads(config.training.threads), others_watched(fabric.world_size):
             trainer.fit()
     progress = trainer.progress
