@@ -27,6 +27,7 @@ COMMANDS = {
     "calibrate": "Learn which detections of a model to believe.",
     "detect": "Detect actions in recordings.",
     "report": "Write a page that shows what a run came to.",
+    "export": "Make a form of a model that runs without this package.",
     "import-official": "Make a model of an official ActionFormer checkpoint.",
 }
 """Names and what they do, in the order in which one meets them."""

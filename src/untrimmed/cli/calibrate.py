@@ -8,6 +8,8 @@ from typing import Literal
 from untrimmed.cli.console import show_json, show_table, with_progress
 from untrimmed.detection.confidence import CONFIDENCE, Confidence
 from untrimmed.detection.localizer import Localizer
+from untrimmed.detection.onnx_network import OnnxNetwork
+from untrimmed.errors import ModelError
 from untrimmed.evaluation.operating_point import (
     FIXED,
     NEVER,
@@ -66,6 +68,8 @@ def calibrate(
         Print as JSON.
     """
     localizer = Localizer.load(model, device=device, precision=precision)
+    if isinstance(localizer.model, OnnxNetwork):
+        raise ModelError(f"{model}: was exported; calibrate the model folder that it was made of")
     data = evaluation_data(model, localizer, annotations=annotations, features=features, subsets=subset)
     found = with_progress(detections_on(data, localizer), "detecting", len(data.truth))
     detections = {each.video_id: each for each in found}

@@ -31,9 +31,11 @@ from untrimmed.detection.model_folder import (
     read_model_folder,
     write_model_folder,
 )
+from untrimmed.detection.onnx_network import ONNX, OnnxNetwork, read_onnx_folder, refuse_for_exported
 from untrimmed.detection.recording import PROGRAM, Prepared, Recording, held_bytes, prepare
 from untrimmed.detection.suppression import Candidates, suppress
 from untrimmed.detection.voting import vote
+from untrimmed.errors import ConfigError, ModelError
 from untrimmed.model.batching import alike, pad
 from untrimmed.model.chunks import predict_in_chunks, usual_chunk
 from untrimmed.model.devices import Precision, autocast, dtype_of, pick_device
@@ -78,7 +80,7 @@ class Localizer:
         ...     print(detection)
 
     Attributes:
-        model: in eval mode, on the device that it runs on.
+        model: in eval mode, on the device that it runs on; or an exported one, which onnxruntime computes.
         labels: the classes, in the order of their numbers.
         inputs: how an array becomes features on a time grid.
         detection: decoding and suppression.
@@ -107,6 +109,8 @@ class Localizer:
 
     def __post_init__(self) -> None:
         if self.max_memory is not None:
+            if isinstance(self.model, OnnxNetwork):
+                raise ConfigError("max_memory is for model folders; an exported model takes what onnxruntime takes")
             clips_within(self.max_memory, self.model, besides=PROGRAM)  # before an hour of work, not after it
 
     @classmethod
@@ -119,23 +123,32 @@ class Localizer:
         max_memory: int | None = None,
         confident: bool = False,
     ) -> Localizer:
-        """Load a model folder: `config.yaml` and `model.safetensors`.
+        """Load a model folder, `config.yaml` and `model.safetensors`, or what `untrimmed export` made of one.
 
         Args:
-            folder: of a finished or running training, or what `save` wrote.
+            folder: of a finished or running training, or what `save` or `untrimmed export` wrote.
             device: `auto` is the first of cuda, mps and cpu that is there.
             precision: see the class.
             max_memory: see the class.
             confident: find only detections that count, as `untrimmed calibrate` has learnt which these are.
 
         Raises:
-            ConfigError: if there is no such device here, or the model cannot do with so little memory.
+            ConfigError: if there is no such device here, or the model cannot do with so little memory; or if an
+                exported model is to run otherwise than on the CPU in its own precision.
             ModelError: if the folder is not a model folder, its files are damaged or do not fit each other, or it has
                 not been calibrated and has to be confident.
+            MissingExtraError: if it was exported, and onnxruntime is not installed.
         """
         place = pick_device(device)
-        config, model = read_model_folder(Path(folder))
-        model.to(place)
+        config: LocalizerConfig
+        model: ActionFormer
+        if (Path(folder) / ONNX).is_file():
+            refuse_for_exported(Path(folder), device, precision, confident=confident)
+            config, model = read_onnx_folder(Path(folder))
+            precision = "fp32"  # of what it is given
+        else:
+            config, model = read_model_folder(Path(folder))
+            model.to(place)
         return cls(
             model,
             config.labels,
@@ -159,7 +172,13 @@ class Localizer:
         )
 
     def save(self, folder: str | Path) -> None:
-        """Write a model folder, each file beside its place and then renamed."""
+        """Write a model folder, each file beside its place and then renamed.
+
+        Raises:
+            ModelError: if the model is an exported one.
+        """
+        if isinstance(self.model, OnnxNetwork):
+            raise ModelError("an exported model has no weights to save; copy its folder, or save the model it is of")
         write_model_folder(Path(folder), self.config, self.model.state_dict())
 
     def with_settings(self, **settings: Any) -> Localizer:
@@ -304,7 +323,8 @@ class Localizer:
     @property
     def _network(self) -> ActionFormer:
         """The model as it computes fastest; where memory is limited, without its weights a second time."""
-        return self._packed.current() if self.max_memory is None else self.model
+        as_it_is = self.max_memory is not None or isinstance(self.model, OnnxNetwork)
+        return self.model if as_it_is else self._packed.current()
 
     def _clips_at_once(self, video: Prepared) -> int | None:
         """Most clips that the model is given at a time; `None` is any number."""
