@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -172,3 +173,29 @@ def test_a_plan_fits_its_own_data() -> None:
     assert checked.train is not None
     assert checked.inputs is not None
     assert suggest(config, checked.train, checked.inputs) == ()
+
+
+@pytest.mark.parametrize("factor", [0.01, 100.0])
+def test_signals_in_units_of_another_size(signals: Signals, factor: float) -> None:
+    for path in signals.folder.glob("*.npy"):
+        np.save(path, np.load(path) * [1, factor])
+    found = signals.suggest(stated=set())
+    assert found["data.inputs.normalise"].value == "standard"
+    smallest, largest = re.findall(r"[\d.]+", found["data.inputs.normalise"].reason)
+    assert (float(smallest), float(largest)) == pytest.approx((min(1, factor), max(1, factor)), rel=0.05)
+    assert found["model.offset_prior"].value == 1
+    config = suggested(signals.config(), list(found.values()))
+    assert config.data.inputs.unfitted
+    for said in ({"normalise": "standard"}, {"scale": [1, 1]}, {"offset": [0, 0]}):
+        assert not {"data.inputs.normalise", "model.offset_prior"} & set(signals.suggest(set(), inputs=said))
+    assert "data.inputs.normalise" not in signals.suggest(stated={"data.inputs.normalise"})
+    assert "model.offset_prior" not in signals.suggest(stated={"model.offset_prior"})
+
+
+def test_channels_that_are_zero_say_nothing_of_units(signals: Signals) -> None:
+    for path in signals.folder.glob("*.npy"):
+        np.save(path, np.load(path) * [1, 0])
+    assert "data.inputs.normalise" not in signals.suggest(stated=set())
+    for path in signals.folder.glob("*.npy"):
+        np.save(path, np.load(path) * 0)
+    assert "data.inputs.normalise" not in signals.suggest(stated=set())

@@ -7,7 +7,7 @@ at the lengths of actions and videos alone, never at a score.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +22,7 @@ from untrimmed.data.check.resolution import SHORT, Cure, cure_for
 from untrimmed.data.check.roles import usable
 from untrimmed.data.crops import CropConfig
 from untrimmed.data.inputs import InputConfig, Inputs
+from untrimmed.data.signals.normalisation import usual_sizes
 from untrimmed.experiment.checking import pyramid_of
 from untrimmed.experiment.commented_yaml import commented_yaml
 from untrimmed.experiment.config import ExperimentConfig, resolved
@@ -35,6 +36,8 @@ CLIPS = (4.0, 16.0)
 """How many clips such an action has with a stride that fits: enough for its ends to be found, and no more."""
 WANTED_CLIPS = 8.0
 """How many it is given by a stride that is suggested."""
+USUAL_SIZE = (0.1, 10.0)
+"""Root mean squares of channels that the network takes as they come."""
 
 GEOMETRY = ("model.downsampling_blocks", "model.regression_ranges", "model.window", "training.crop.max_length")
 """Settings of a plan that can be seen not to fit; the others can be as good as the person says who set them."""
@@ -81,6 +84,7 @@ def suggest(
         if _is_wanted(choice, config, extents, grid, stated):
             chosen.append(choice)
     chosen += _of_structure(chosen, config, inputs, clips)
+    chosen += _of_units(inputs, [extent.video.id for extent in extents], config, stated)
     suggestions = (
         Suggestion(choice.key, choice.value, _value(current, choice.key), choice.reason) for choice in chosen
     )
@@ -166,6 +170,29 @@ def _of_clips(extents: list[Extent], config: InputConfig, pyramid: Pyramid) -> I
     if cure is None and fits and any(each.visible and each.clips < SHORT for each in coverage.lonely):
         reason = "Some actions fall between two clips; each is given its nearest moment."
         yield Choice("training.target.every_instance", True, reason)
+
+
+def _of_units(
+    inputs: Inputs, ids: Sequence[str], config: ExperimentConfig, stated: Collection[str] | None
+) -> Iterator[Choice]:
+    """Choose to standardise signals that come in units of very different size, where nobody has said how."""
+    given = inputs.config
+    if given.kind != "signals" or given.normalise != "none" or given.scale is not None or given.offset is not None:
+        return
+    if stated is None or "data.inputs.normalise" in stated:
+        return
+    sizes = usual_sizes(inputs, ids)
+    smallest, largest = (float(size) for size in np.quantile(sizes[sizes > 0], [0, 1])) if sizes.any() else (1.0, 1.0)
+    if USUAL_SIZE[0] <= smallest and largest <= USUAL_SIZE[1]:
+        return
+    reason = (
+        "Each channel less its mean, divided by its standard deviation: in the units that they come in, channels are "
+        f"of sizes between {smallest:.2g} and {largest:.2g}"
+    )
+    yield Choice("data.inputs.normalise", "standard", reason)
+    if "model.offset_prior" not in stated:
+        reason = "Start with onset and offset a stride away, so that neither of the two can die at the start."
+        yield Choice("model.offset_prior", max(1.0, config.model.offset_prior), reason)
 
 
 def _cure(lonely: tuple[Lonely, ...], extents: list[Extent], pyramid: Pyramid, config: InputConfig) -> Cure | None:

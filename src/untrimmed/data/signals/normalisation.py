@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from untrimmed.data.inputs import InputConfig, Inputs
 
@@ -45,3 +46,19 @@ def fitted(inputs: Inputs, ids: Iterable[str]) -> InputConfig:
         offset.append(mean)
         scale.append(1.0 if deviation <= CONSTANT * abs(mean) else deviation)
     return dataclasses.replace(inputs.config, offset=tuple(offset), scale=tuple(scale))
+
+
+def usual_sizes(inputs: Inputs, ids: Sequence[str], *, most: int = 20) -> NDArray[np.float64]:
+    """Return the root mean square `[channels]` of each used channel, over at most so many recordings.
+
+    They lie evenly among those given, and count alike whatever their length.
+
+    Raises:
+        FeatureError: if a recording is missing, cannot be read, or lacks a channel.
+    """
+    squares = []
+    for video_id in ids[:: max(1, -(-len(ids) // most))]:
+        array = inputs.store.read(video_id)
+        inputs.config.check_signals(array.shape, f"{inputs.store.name}: video {video_id!r}")
+        squares.append(np.square(inputs.config.used(array), dtype=np.float64).mean(axis=0))
+    return np.sqrt(np.mean(squares, axis=0))
