@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from untrimmed.data.annotations import Annotations, Instance, Video
     from untrimmed.data.detections import Detection, Detections
     from untrimmed.detection.localizer import Localizer
+    from untrimmed.detection.streaming.stream import Stream
     from untrimmed.errors import UntrimmedError
     from untrimmed.time_grid import TimeGrid
     from untrimmed.video.extractors.function import FunctionExtractor
@@ -31,6 +32,7 @@ _HOME = {
     "FunctionExtractor": "untrimmed.video.extractors.function",
     "Instance": "untrimmed.data.annotations",
     "Localizer": "untrimmed.detection.localizer",
+    "Stream": "untrimmed.detection.streaming.stream",
     "TimeGrid": "untrimmed.time_grid",
     "UntrimmedError": "untrimmed.errors",
     "Video": "untrimmed.data.annotations",
@@ -43,6 +45,7 @@ __all__ = [
     "FunctionExtractor",
     "Instance",
     "Localizer",
+    "Stream",
     "TimeGrid",
     "UntrimmedError",
     "Video",

@@ -26,6 +26,8 @@ COMMANDS = {
     "check-submission": "Say why a benchmark's server would not take a file.",
     "calibrate": "Learn which detections of a model to believe.",
     "detect": "Detect actions in recordings.",
+    "stream": "Detect actions in a camera, an address, or rows of numbers, while they come.",
+    "serve": "Answer requests over HTTP: what actions there are in a video, or in features.",
     "report": "Write a page that shows what a run came to.",
     "export": "Make a form of a model that runs without this package.",
     "import-official": "Make a model of an official ActionFormer checkpoint.",

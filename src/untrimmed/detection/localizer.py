@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from untrimmed import segments as geometry
 from untrimmed.allocation import keep_freed_memory
-from untrimmed.data.detections import Detections
+from untrimmed.data.detections import Detection, Detections
 from untrimmed.data.features import view_feature_file
 from untrimmed.data.features.formats import FORMATS
 from untrimmed.data.inputs import InputConfig
@@ -33,6 +34,8 @@ from untrimmed.detection.model_folder import (
 )
 from untrimmed.detection.onnx_network import ONNX, OnnxNetwork, read_onnx_folder, refuse_for_exported
 from untrimmed.detection.recording import PROGRAM, Prepared, Recording, held_bytes, prepare
+from untrimmed.detection.streaming.frames import FrameFeatures
+from untrimmed.detection.streaming.stream import Stream, StreamSettings
 from untrimmed.detection.suppression import Candidates, suppress
 from untrimmed.detection.voting import vote
 from untrimmed.errors import ConfigError, ModelError
@@ -267,6 +270,58 @@ class Localizer:
                     found.update(zip(batch, self._detect_batch([ahead[i] for i in batch]), strict=True))
                 yield from (found[i] for i in range(len(ahead)))
 
+    def stream(self, *, latency: float | None = 5.0, rate: float | None = None, hop: float | None = None) -> Stream:
+        """Begin to detect in a recording that is still being made.
+
+            >>> with localizer.stream(latency=5.0) as stream:
+            ...     for rows in sensor:
+            ...         for detection in stream.add(rows):
+            ...             print(detection)
+            ...     print(*stream.finish())
+
+        Args:
+            latency: seconds after its end at which a detection has left, at the latest. Longer ones find more: see
+                `Stream.contexts`. `None` is no limit: what leaves is then what `detect` finds.
+            rate: frames per second, for a model whose training videos had each their own.
+            hop: seconds from one run of the model to the next; by default a quarter of the latency, and at least a
+                clip. Shorter ones take more time, and give each moment a little more context.
+
+        Raises:
+            ConfigError: if the model has to see recordings as a whole, it needs a rate and none is given, or latency or
+                hop cannot be.
+        """
+        settings = StreamSettings(
+            self.model.config,
+            self.inputs,
+            self.detection,
+            self.labels,
+            lambda features: self._run([features]),
+            self.confidence,
+        )
+        return Stream(settings, latency=latency, rate=rate, hop=hop)
+
+    def watch(
+        self, source: str | Path, *, latency: float | None = 5.0, hop: float | None = None
+    ) -> Iterator[Detection]:
+        """Detect in video while it comes, and yield each detection when it leaves, until the source ends.
+
+            >>> for detection in localizer.watch("rtsp://camera.local/stream"):
+            ...     print(detection)
+
+        Args:
+            source: a camera (`/dev/video0`), an address (`rtsp://...`, `http://...`), a named pipe, or a video file.
+            latency: as `stream` takes it; it begins when the extractor has made features of what it sees.
+            hop: as `stream` takes it.
+
+        Raises:
+            VideoError: if the source cannot be opened; or, of a file, cannot be decoded.
+            ModelError: if the extractor that the model was trained on is not known or not here.
+            ConfigError: as from `stream`.
+        """
+        extractor = self.video_extractor
+        with self.stream(latency=latency, rate=extractor.grid.rate, hop=hop) as stream:
+            yield from stream.over(FrameFeatures(source, extractor))
+
     def level_scores(self, recording: Recording | NDArray[Any] | str | Path) -> tuple[LevelScores, ...]:
         """Return what the model says of every moment, level by level, finest first: what detections are made of.
 
@@ -352,9 +407,15 @@ class Localizer:
                     clips=most,
                 )
             return predictions, level_lengths(video.clips, config.strides)
+        return self._run([video.features() for video in batch])
+
+    @torch.inference_mode()
+    def _run(self, batch: list[Tensor]) -> tuple[Predictions, list[int]]:
+        """Run the model on features `[T, D]`, each as a whole; also returns how many moments each level has."""
+        device, config = self._device, self.model.config
         on_cpu = device.type == "cpu"
         dtype = dtype_of(self.precision, device) if on_cpu else None
-        features, valid = pad([video.features() for video in batch], config, rounded=on_cpu, dtype=dtype)
+        features, valid = pad(batch, config, rounded=on_cpu, dtype=dtype)
         with autocast(device, self.precision):
             predictions = self._network(features.to(device), valid.to(device))
         return predictions, level_lengths(features.shape[1], config.strides)

@@ -49,16 +49,23 @@ def margin(config: ModelConfig) -> int:
     reason = needs_whole_video(config)
     if reason is not None:
         raise ConfigError(f"max_memory is for models that can look at a video in parts, but {reason}. Leave it out")
-    strides = config.strides
-    reaches = _encoder_reaches(config)
+    coarsest = config.strides[-1]
+    return -(-max(reaches(config)) // coarsest) * coarsest
+
+
+def reaches(config: ModelConfig) -> tuple[int, ...]:
+    """How many clips to either side of a moment of each level its outputs can depend on, finest level first.
+
+    Of a model that does not need the whole video (see `needs_whole_video`).
+    """
+    strides, found = config.strides, _encoder_reaches(config)
     if config.neck == "top_down":
-        for i in reversed(range(len(reaches) - 1)):
+        for i in reversed(range(len(found) - 1)):
             # A moment is given the coarser one at or before it, less than a coarse stride away.
-            reaches[i] = max(reaches[i], reaches[i + 1] + strides[i + 1] - strides[i])
-        reaches = [reach + stride for reach, stride in zip(reaches, strides, strict=True)]
+            found[i] = max(found[i], found[i + 1] + strides[i + 1] - strides[i])
+        found = [reach + stride for reach, stride in zip(found, strides, strict=True)]
     head = config.head_layers * (config.head_kernel // 2)
-    furthest = max(reach + head * stride for reach, stride in zip(reaches, strides, strict=True))
-    return -(-furthest // strides[-1]) * strides[-1]
+    return tuple(reach + head * stride for reach, stride in zip(found, strides, strict=True))
 
 
 def needs_whole_video(config: ModelConfig) -> str | None:
