@@ -136,6 +136,11 @@ def _model(facts: _Facts) -> Iterator[Choice]:
         "overlapping",
         "Neighbouring levels share the actions whose length lies between theirs. Leave it.",
     )
+    yield Choice(
+        "model.offset_prior",
+        1,
+        "Onset and offset start a stride away from each moment. From 0, one of the two can die in training. Leave it.",
+    )
 
 
 def _width(facts: _Facts) -> int:

@@ -84,7 +84,7 @@ def suggest(
         if _is_wanted(choice, config, extents, grid, stated):
             chosen.append(choice)
     chosen += _of_structure(chosen, config, inputs, clips)
-    chosen += _of_units(inputs, [extent.video.id for extent in extents], config, stated)
+    chosen += _of_units(inputs, [extent.video.id for extent in extents], stated)
     suggestions = (
         Suggestion(choice.key, choice.value, _value(current, choice.key), choice.reason) for choice in chosen
     )
@@ -172,9 +172,7 @@ def _of_clips(extents: list[Extent], config: InputConfig, pyramid: Pyramid) -> I
         yield Choice("training.target.every_instance", True, reason)
 
 
-def _of_units(
-    inputs: Inputs, ids: Sequence[str], config: ExperimentConfig, stated: Collection[str] | None
-) -> Iterator[Choice]:
+def _of_units(inputs: Inputs, ids: Sequence[str], stated: Collection[str] | None) -> Iterator[Choice]:
     """Choose to standardise signals that come in units of very different size, where nobody has said how."""
     given = inputs.config
     if given.kind != "signals" or given.normalise != "none" or given.scale is not None or given.offset is not None:
@@ -190,9 +188,6 @@ def _of_units(
         f"of sizes between {smallest:.2g} and {largest:.2g}"
     )
     yield Choice("data.inputs.normalise", "standard", reason)
-    if "model.offset_prior" not in stated:
-        reason = "Start with onset and offset a stride away, so that neither of the two can die at the start."
-        yield Choice("model.offset_prior", max(1.0, config.model.offset_prior), reason)
 
 
 def _cure(lonely: tuple[Lonely, ...], extents: list[Extent], pyramid: Pyramid, config: InputConfig) -> Cure | None:
