@@ -4,13 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test test-slow lint bench clean
 
 demo: $(READY)  ## draw videos, learn what happens in them, and write a page that shows what was found
 	$(BIN)/untrimmed demo
 
-test: $(READY)  ## all tests, in two processes of one thread each: tensors here are too small for more threads
+test: $(READY)  ## the tests, in two processes of one thread each: tensors here are too small for more threads
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+test-slow: $(READY)  ## those that are left out there: trainings in several processes, a cluster, a compiler
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m slow
 
 lint: $(READY)  ## style, types, and the direction of imports
 	$(BIN)/ruff check .

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 
 from synthetic import make_videos, write_experiment
 
+pytestmark = pytest.mark.slow
 SETTINGS: dict[str, Any] = {"epochs": 24, "warmup_epochs": 1, "validate_every": 25, "accelerator": "cpu"}
 PLAIN = {"dropout": 0.0, "drop_path": 0.0}
 """Without chance in the network, which is not the same in one process and in two."""

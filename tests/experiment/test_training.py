@@ -474,6 +474,7 @@ def run_in_processes(script: Path, *words: str) -> list[str]:
     return done.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_two_processes_are_one_with_batches_of_both(tmp_path: Path) -> None:
     """Stopped in the middle of an epoch, and resumed; validated in the first process; a batch of one for two."""
     path = write_experiment(tmp_path, make_videos({"train": 6, "test": 2}, without=1), model={"drop_path": 0.0})

@@ -30,6 +30,7 @@ print([str(w.message) for w in caught if "torch.compile" in str(w.message)])
 """
 
 
+@pytest.mark.slow
 def test_without_a_compiler_it_runs_as_it_is_and_says_so_once() -> None:
     environment = os.environ | {"CXX": "/nowhere/c++", "OMP_NUM_THREADS": "1"}
     run = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=True)
@@ -63,6 +64,7 @@ def test_a_failing_compiler_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> No
     assert len(asked) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of what the tracer itself does
 def test_the_network_can_be_traced(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the compiler makes of it is the compiler's; that it gets to see the network, and says the same, is ours."""
