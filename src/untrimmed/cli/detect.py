@@ -10,7 +10,10 @@ from typing import Literal
 
 import numpy as np
 
+from untrimmed.archive.detection_worker import DetectionJob
+from untrimmed.cli.archive import ray_cluster
 from untrimmed.cli.console import show_json, show_table, warn
+from untrimmed.cli.detect_archive import detect_in_cluster
 from untrimmed.cli.detect_features import FeatureRecordings, are_features
 from untrimmed.cli.detect_outputs import Outputs, TrackFormat, planned
 from untrimmed.cli.detect_videos import Videos
@@ -19,7 +22,7 @@ from untrimmed.data.annotations import Annotations
 from untrimmed.data.detections import Detections
 from untrimmed.data.formats.annotation_files import open_videos
 from untrimmed.data.formats.class_scores import read_class_scores
-from untrimmed.data.formats.detection_files import output_suffix, write_detections, write_track
+from untrimmed.data.formats.detection_files import TRACKS, output_suffix, write_detections, write_track
 from untrimmed.detection.fusion import fuse_all
 from untrimmed.detection.localizer import Localizer
 from untrimmed.errors import ConfigError
@@ -48,6 +51,10 @@ def detect(
     device: str = "auto",
     precision: Literal["auto", "fp32", "bf16"] = "fp32",
     max_memory: str | None = None,
+    ray: str | None = None,
+    workers: str | None = None,
+    threads: int | None = None,
+    outcomes: Path | None = None,
     json: bool = False,
 ) -> None:
     """Detect actions in videos, or in recordings of which there are features.
@@ -65,7 +72,8 @@ def detect(
     path
         A video, or a folder that is searched for videos; or a feature file, a folder with one for each recording, or an
         archive with an array for each; for a model of signals also a table (.csv, .tsv, .parquet), a folder of tables,
-        or a folder with a folder of tables for each stream.
+        or a folder with a folder of tables for each stream. Or a manifest: a .csv, .tsv or .parquet file with a
+        column `path` and, if it is to name the recordings, `id`.
     more
         More videos and folders; or, of a folder or an archive of features, the recordings that are meant, all where
         none is named.
@@ -105,9 +113,55 @@ def detect(
     max_memory
         Memory that the program may take, such as 1.5GB: for very long recordings, which the model then looks at in
         parts. Making features of videos is not counted.
+    ray
+        Do the work in a Ray cluster: `local` for one that is started here and ended afterwards, `auto` for the one
+        that this machine belongs to, or HOST:PORT. A file for each recording is written into the folder `--out`, as
+        JSON where `--format` says nothing, and what is there already is left out.
+    workers
+        With `--ray`, how many work at once: a number, or MIN:MAX for a cluster that grows; by default as many as there
+        is room for.
+    threads
+        With `--ray`, cores that each worker takes; 1 where nothing is said.
+    outcomes
+        With `--ray`, file for what came of each recording, a line of JSON for each; by default beside the folder.
     json
         Print as JSON.
     """
+    cluster = ray_cluster(ray, workers, threads, outcomes)
+    if cluster is not None:
+        _refuse(
+            {
+                "render": render,
+                "font": font,
+                "annotations": annotations,
+                "class-scores": class_scores,
+                "key": key,
+            },
+            "one machine",
+            "--ray is given",
+        )
+        if out is None:
+            raise ConfigError("--ray writes a file for each recording: say where, by --out FOLDER")
+        detect_in_cluster(
+            [path, *map(Path, more)],
+            DetectionJob(
+                model=str(model),
+                out=str(out),
+                format=format or "json",
+                kind="features" if are_features(path) else "videos",
+                min_score=_lowest(min_score, confident=confident),
+                device=device,
+                precision=precision,
+                max_memory=None if max_memory is None else byte_count(max_memory, "--max-memory"),
+                confident=confident,
+                extractor=extractor,
+                allow_truncated=allow_truncated,
+            ),
+            cluster,
+            outcomes=outcomes,
+            json=json,
+        )
+        return
     if out is not None and format is None:
         output_suffix(out)  # before an hour of work, not after it
     features = are_features(path)
@@ -120,7 +174,7 @@ def detect(
         raise ConfigError("--font has an effect with --render only: leave it out")
     if confident and class_scores is not None:
         raise ConfigError("--confident is about the model's own scores, which --class-scores replace: leave one out")
-    min_score = (0.0 if confident else 0.2) if min_score is None else min_score
+    min_score = _lowest(min_score, confident=confident)
     memory = None if max_memory is None else byte_count(max_memory, "--max-memory")
     localizer = Localizer.load(model, device=device, precision=precision, max_memory=memory, confident=confident)
     known = None if annotations is None else open_videos(annotations)
@@ -138,7 +192,7 @@ def detect(
     for one in recordings.detections():
         fused = one if fusing is None else fusing(one)
         found.append(fused)
-        _write(fused.above(min_score), outputs, recordings, lettering)
+        _write(fused, min_score, outputs, recordings, lettering)
     if outputs.table is not None and found:
         write_detections(found, outputs.table)
     failures = recordings.failures if isinstance(recordings, Videos) else {}
@@ -149,6 +203,12 @@ def detect(
         print(f"untrimmed: {failure}", file=sys.stderr)
     if failures:
         sys.exit(1)
+
+
+def _lowest(min_score: float | None, *, confident: bool) -> float:
+    if min_score is not None:
+        return min_score
+    return 0.0 if confident else 0.2
 
 
 def _refuse(options: Mapping[str, object], of: str, why: str) -> None:
@@ -189,11 +249,21 @@ def _lettering(labels: Sequence[str], font: Path | None) -> Lettering:
     return lettering
 
 
-def _write(shown: Detections, outputs: Outputs, recordings: FeatureRecordings | Videos, lettering: Lettering) -> None:
-    """Write what is of one recording, from the detections that are to be seen."""
-    name = shown.video_id
+def _write(
+    found: Detections,
+    min_score: float,
+    outputs: Outputs,
+    recordings: FeatureRecordings | Videos,
+    lettering: Lettering,
+) -> None:
+    """Write what is of one recording: all detections to tables and JSON, those that are to be seen to the others."""
+    name, shown = found.video_id, found.above(min_score)
     if name in outputs.tracks:
-        write_track(shown, outputs.tracks[name])
+        file = outputs.tracks[name]
+        if file.suffix in TRACKS:
+            write_track(shown, file)
+        else:
+            write_detections([found], file)
     if name in outputs.renders:
         assert isinstance(recordings, Videos)
         recordings.render(shown, outputs.renders[name], lettering)

@@ -8,6 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from untrimmed.archive.sources import entries, kind_of
 from untrimmed.cli.console import with_progress
 from untrimmed.data.annotations import Annotations, Video
 from untrimmed.data.detections import Detections
@@ -25,6 +26,8 @@ from untrimmed.data.signals.table import TABLES
 from untrimmed.detection.localizer import Localizer
 from untrimmed.detection.recording import Recording
 from untrimmed.errors import AnnotationError, ConfigError
+from untrimmed.video.extraction.finding import same_id
+from untrimmed.video.extraction.manifest import is_manifest
 
 NOTES = (".json", ".md", ".txt", ".yaml")
 """Suffixes of what may lie beside tables of samples."""
@@ -37,6 +40,8 @@ def are_features(path: Path) -> bool:
     nothing else but notes; or a folder of such folders only, one for each stream.
     """
     if not path.is_dir():
+        if is_manifest(path):
+            return kind_of(path) == "features"
         return path.suffix in (*FORMATS, *TABLES)
     entries = [entry for entry in path.iterdir() if not entry.name.startswith(".")]
     if entries and all(entry.is_dir() for entry in entries):
@@ -73,6 +78,16 @@ class FeatureRecordings:
             ConfigError: if the features were made in another way than those that the model was trained on.
         """
         self._localizer = localizer
+        self._recordings: Iterator[Recording]
+        if is_manifest(path):
+            files = _named(path, ids)
+            self.names = list(files)
+            videos = _known(self.names, known)
+            self._recordings = (
+                _recording(name, _array(file, key, localizer), str(file), videos.get(name))
+                for name, file in files.items()
+            )
+            return
         if not ids and (path.suffix in TABLES or holds_one_array(path)):
             array = _array(path, key, localizer)
             video = _known([path.stem], known).get(path.stem)
@@ -95,6 +110,23 @@ class FeatureRecordings:
     def detections(self) -> Iterator[Detections]:
         """Yield the detections of each recording, which is read when it is its turn."""
         return with_progress(self._localizer.detect_many(self._recordings), "detecting", len(self.names))
+
+
+def _named(manifest: Path, ids: Sequence[str]) -> dict[str, Path]:
+    """Return the files that a manifest names, by id, in its order; of these ids, if there are any.
+
+    Raises:
+        VideoError: if the manifest is wrong, or names two files for one id.
+        ConfigError: if an id is none of the manifest's.
+    """
+    files: dict[str, Path] = {}
+    for entry in entries([manifest], "features"):
+        if entry.id in files:
+            raise same_id(entry.id, str(files[entry.id]), entry.path)
+        files[entry.id] = Path(entry.path)
+    if unknown := [name for name in ids if name not in files]:
+        raise ConfigError(f"{manifest}: names no recording {unknown[0]!r}")
+    return {name: files[name] for name in ids} if ids else files
 
 
 def _array(path: Path, key: str | None, localizer: Localizer) -> NDArray[Any]:

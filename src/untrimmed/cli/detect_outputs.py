@@ -10,7 +10,8 @@ from typing import Literal
 from untrimmed.data.formats.detection_files import TRACKS, output_suffix
 from untrimmed.errors import ConfigError
 
-TrackFormat = Literal["vtt", "ass", "txt"]
+TrackFormat = Literal["vtt", "ass", "txt", "csv", "json"]
+"""Format of a file for each recording."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Outputs:
 
     Attributes:
         table: of all detections of all recordings; `None` if it is not wanted.
-        tracks: subtitles or labels of each recording, by id.
+        tracks: subtitles, labels or detections of each recording, by id.
         renders: a copy of each video, by id.
     """
 

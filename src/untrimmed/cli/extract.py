@@ -13,11 +13,15 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Literal, Self
 
+from untrimmed.cli.archive import ray_cluster
 from untrimmed.cli.console import bar, show_json, show_table, warn
+from untrimmed.cli.extract_archive import extract_in_cluster
 from untrimmed.data.check.report import count
+from untrimmed.errors import ConfigError
 from untrimmed.video.extraction.one_video import SHOTS
 from untrimmed.video.extraction.progress import Progress
 from untrimmed.video.extraction.videos import Extraction, extract_videos
+from untrimmed.video.extraction.workers import ExtractorChoice
 
 
 def extract(
@@ -35,6 +39,10 @@ def extract(
     half: bool = False,
     shots: bool = False,
     allow_truncated: bool = False,
+    ray: str | None = None,
+    workers: str | None = None,
+    threads: int | None = None,
+    outcomes: Path | None = None,
     json: bool = False,
 ) -> None:
     """Make features of videos, which is what models are trained on and detect in.
@@ -47,7 +55,8 @@ def extract(
     Parameters
     ----------
     video
-        A video, or a folder that is searched for videos, with all folders in it.
+        A video; a folder that is searched for videos, with all folders in it; or a manifest: a .csv, .tsv or .parquet
+        file with a column `path` and, if it is to name the videos, `id`.
     videos
         More of them.
     out
@@ -73,9 +82,46 @@ def extract(
         Also write when a video's shots change, to `shots/NAME.csv` in that folder.
     allow_truncated
         Take videos whose end is missing as far as they go.
+    ray
+        Do the work in a Ray cluster: `local` for one that is started here and ended afterwards, `auto` for the one
+        that this machine belongs to, or HOST:PORT.
+    workers
+        With `--ray`, how many videos are worked on at once: a number, or MIN:MAX for a cluster that grows; by default
+        as many as there is room for.
+    threads
+        With `--ray`, cores that each worker takes; 1 where nothing is said.
+    outcomes
+        With `--ray`, file for what came of each video, a line of JSON for each; by default beside the folder.
     json
-        Print what came of each video as JSON.
+        Print what came of each video as JSON; with `--ray`, the sum, and the name of that file.
     """
+    cluster = ray_cluster(ray, workers, threads, outcomes)
+    if cluster is not None:
+        if processes is not None:
+            raise ConfigError("--processes is for one machine; with --ray, say --workers")
+        choice = ExtractorChoice(
+            name=extractor,
+            stride=stride,
+            window=window,
+            rate=rate,
+            device=device,
+            precision=precision,
+            trust_python=True,  # as below
+        )
+        with _sigterm_interrupts(), ExtractionBar() as shown:
+            extract_in_cluster(
+                [video, *videos],
+                out,
+                choice,
+                cluster,
+                half=half,
+                shots=shots,
+                allow_truncated=allow_truncated,
+                outcomes=outcomes,
+                json=json,
+                shown=shown,
+            )
+        return
     began = time.monotonic()
     with _sigterm_interrupts(), ExtractionBar() as shown:
         try:

@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from untrimmed.errors import VideoError
+from untrimmed.errors import ConfigError, VideoError
+from untrimmed.video.extraction.manifest import SUFFIXES, is_address, read_manifest
 
 VIDEO_SUFFIXES = frozenset(
     (
@@ -19,31 +20,52 @@ VIDEO_SUFFIXES = frozenset(
 
 
 def find_videos(paths: Iterable[str | Path]) -> dict[str, Path]:
-    """Find the videos that are meant by names of files and folders.
+    """Find the videos that are meant by names of files, folders and manifests.
 
-    A folder stands for all files below it that have one of the `VIDEO_SUFFIXES`; hidden files and folders are left out,
-    and links are followed, each folder being searched once. A file that is named itself is taken whatever it is called.
+    A manifest is a `.csv`, `.tsv` or `.parquet` file that names videos (see `manifest`). A folder stands for all files
+    below it that have one of the `VIDEO_SUFFIXES`; hidden files and folders are left out, and links are followed,
+    each folder being searched once. A file that is named itself is taken whatever it is called.
 
     Args:
-        paths: of files and folders. What is meant twice is taken once.
+        paths: of files, folders and manifests. What is meant twice is taken once.
 
     Returns:
-        The path of each video by its id, which is the file's name without suffix; sorted by id.
+        The path of each video by its id, which is the file's name without suffix unless a manifest says another;
+        sorted by id. Whether the files that a manifest names are there is not looked at.
 
     Raises:
-        VideoError: if there is no such file, a folder has no videos or cannot be listed, two files have one id, or a
-            file's name cannot be an id.
+        VideoError: if there is no such file, a folder has no videos or cannot be listed, a manifest is wrong, two files
+            have one id, or a file's name cannot be an id.
+        ConfigError: if a manifest names addresses.
     """
     videos: dict[str, Path] = {}
     for path in [_existing(Path(path)) for path in paths]:
-        for file in _videos_in(path) if path.is_dir() else [path]:
-            other = videos.setdefault(_id_of(file), file)
+        for video_id, file in _meant_by(path):
+            other = videos.setdefault(video_id, file)
             if other != file and not _same_file(other, file):
-                raise VideoError(
-                    f"{other} and {file} would both be video {file.stem!r}: a video is called by the name of its file, "
-                    "without suffix. Rename one of them, or leave it out"
-                )
+                raise same_id(video_id, str(other), str(file))
     return dict(sorted(videos.items()))
+
+
+def same_id(video_id: str, one: str, other: str) -> VideoError:
+    """Return the error that two files have one id."""
+    return VideoError(
+        f"{one} and {other} would both be video {video_id!r}: a video is called by the name of its file, without "
+        "suffix, or as a manifest says. Rename one of them, or leave it out"
+    )
+
+
+def _meant_by(path: Path) -> Iterator[tuple[str, Path]]:
+    """Yield the id and the file of each video that a path stands for."""
+    if path.is_dir():
+        yield from ((_id_of(file), file) for file in _videos_in(path))
+    elif path.suffix.lower() in SUFFIXES:
+        for entry in read_manifest(path):
+            if is_address(entry.path):
+                raise ConfigError(f"{path}: {entry.path!r} is an address, but files of this machine are expected here")
+            yield entry.id, Path(entry.path)
+    else:
+        yield _id_of(path), path
 
 
 def _existing(path: Path) -> Path:

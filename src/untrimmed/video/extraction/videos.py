@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from untrimmed.data.features import FeatureDescription, checked_dimension
-from untrimmed.data.features.numpy_file import NpyFile
-from untrimmed.data.features.validation import checked_shape
+from untrimmed.data.features import FeatureDescription
 from untrimmed.data.features.writing import feature_folder
-from untrimmed.errors import ConfigError, FeatureError
+from untrimmed.errors import ConfigError
 from untrimmed.processors import usable_cores
 from untrimmed.video.extraction.feature_stream import FeatureStream, OnProgress
 from untrimmed.video.extraction.finding import find_videos
 from untrimmed.video.extraction.one_video import SHOTS, Outcome, Task, carry_out
+from untrimmed.video.extraction.planning import plan_one
 from untrimmed.video.extraction.progress import Progress, ProgressOfAll, now_and_then
 from untrimmed.video.extraction.workers import ExtractorChoice, OnProgressOf, Workers
 
@@ -117,7 +116,7 @@ def extract_videos(
     folder. What is wrong with a video does not stop the others.
 
     Args:
-        paths: of videos and of folders that are searched for videos (see `find_videos`).
+        paths: of videos, of folders that are searched for videos, and of manifests (see `find_videos`).
         out: the folder, new or of the same extractor.
         extractor: its name (see `open_extractor`), for processes that each open it; or an extractor, which works in
             this process.
@@ -225,47 +224,12 @@ def _plan(
     """
     tasks, known = [], {}
     for video_id, path in videos.items():
-        features, cuts = out / f"{video_id}.npy", out / SHOTS / f"{video_id}.csv"
-        try:
-            rows = _rows_there(features, dimension, half=every.half)
-        except FeatureError as error:
-            known[video_id] = Outcome(
-                id=video_id, path=str(path), error=f"{error}: remove this file, and run the same again"
-            )
-            continue
-        cuts_missing = shots and not cuts.exists()
-        if rows is not None:
-            known[video_id] = Outcome(id=video_id, path=str(path), rows=rows, was_there=not cuts_missing)
-        if rows is None or cuts_missing:
-            tasks.append(
-                replace(
-                    every,
-                    id=video_id,
-                    path=str(path),
-                    features=str(features) if rows is None else None,
-                    cuts=str(cuts) if cuts_missing else None,
-                )
-            )
+        task, before = plan_one(video_id, str(path), out, dimension, every, shots=shots)
+        if task is not None:
+            tasks.append(task)
+        if before is not None:
+            known[video_id] = before
     return sorted(tasks, key=_size, reverse=True), known
-
-
-def _rows_there(path: Path, dimension: int, *, half: bool) -> int | None:
-    """Return how many rows of features a file has; `None` if there is no such file.
-
-    Raises:
-        FeatureError: if it is damaged, or no features of this dimension.
-        ConfigError: if they are of another precision.
-    """
-    if not path.exists():
-        return None
-    file = NpyFile(path)
-    shape, found = checked_shape(file.shape(""), str(path)), file.rows("", 0, 0).dtype
-    checked_dimension(shape, dimension, str(path))
-    expected = np.dtype(np.float16 if half else np.float32)
-    if found != expected:
-        option = "leave --half out" if half else "use --half"
-        raise ConfigError(f"{path}: holds {found}, but would be {expected} now; choose another --out, or {option}")
-    return shape[0]
 
 
 def _size(task: Task) -> int:

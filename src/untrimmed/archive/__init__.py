@@ -1,0 +1,1 @@
+"""Archives of any size on many machines, by Ray Data (extra `ray`)."""

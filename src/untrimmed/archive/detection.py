@@ -1,0 +1,116 @@
+"""Detecting in an archive of videos or features, by the workers of a Ray cluster."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from untrimmed.archive.cluster import ClusterConfig, connected, room_for
+from untrimmed.archive.detection_worker import TOGETHER, DetectionJob, DetectionWorker, Setting, setting_of
+from untrimmed.archive.outcomes import OutcomeFile, Tally, outcomes_beside
+from untrimmed.archive.pipeline import asked, count, outcomes
+from untrimmed.data.features.writing import writing
+from untrimmed.data.files import write_atomically
+from untrimmed.data.formats.detection_files import TRACKS
+from untrimmed.errors import ConfigError
+from untrimmed.video.extraction.progress import Progress
+
+DESCRIPTION = ".detections.json"
+"""Name of the file in a folder of detections that says what made them; hidden, as no recording's file can be."""
+
+
+@dataclass(frozen=True)
+class ArchiveDetection:
+    """What came of an archive.
+
+    Attributes:
+        out: the folder with a file for each recording.
+        outcomes: the file with a line of JSON for each recording: the fields of `DetectionOutcome`.
+        tally: the sum of it.
+    """
+
+    out: Path
+    outcomes: Path
+    tally: Tally
+
+
+def detect_archive(
+    paths: Sequence[str | Path],
+    job: DetectionJob,
+    cluster: ClusterConfig,
+    *,
+    outcomes_file: str | Path | None = None,
+    on_progress: Callable[[Progress], object] = lambda _: None,
+) -> ArchiveDetection:
+    """Detect in an archive; a file `<id>.<format>` for each recording is written by the worker that made it.
+
+    The files are those that `untrimmed detect --format` writes without Ray, if the processors are of one kind and the
+    threads as many (see `extract_archive`). Features of like length share a batch, which changes the last bit of some
+    scores; so the recordings of a window are always computed together, also if some of their files are there already.
+    Windows are counted from the beginning of each run's sources: with other sources, that bit may differ.
+
+    Args:
+        paths: of videos or feature files, of folders with them, and of manifests, which are read as a stream.
+        job: what is asked for; `threads` and `places` are filled in.
+        cluster: where the work is done.
+        outcomes_file: for what came of each recording; `<out>.outcomes.jsonl` if left out.
+        on_progress: is told how far it is.
+
+    Raises:
+        UntrimmedError: if the model, the extractor, the cluster or a source cannot be used, or the folder holds
+            detections of another making; what is wrong with a recording stands in the file of outcomes.
+    """
+    out = Path.cwd() / job.out
+    beside = outcomes_beside(out) if outcomes_file is None else Path(outcomes_file)
+    sources = [Path.cwd() / path for path in paths]
+    places = (str(Path.cwd()), *(str(place) for place in sys.path if place))
+    job = replace(job, out=str(out), model=str(Path.cwd() / job.model), threads=cluster.threads, places=places)
+    with ExitStack() as stack:
+        stack.enter_context(connected(cluster))
+        room, device = room_for(cluster, job.device)
+        job = replace(job, device=device)
+        recordings = count(sources, job.kind)
+        setting: Setting = asked(setting_of, room, job)
+        _describe(out, job, setting)
+        kept = stack.enter_context(OutcomeFile(beside))
+        tally, size = Tally(), TOGETHER if job.kind == "features" else 1
+        made = outcomes(sources, job.kind, size, DetectionWorker, (job, setting), room)
+        for outcome in stack.enter_context(closing(made)):
+            kept.add(outcome)
+            tally.add(outcome)
+            on_progress(Progress(tally.recordings, recordings, tally.recordings, recordings))
+    return ArchiveDetection(out, beside, tally)
+
+
+def _describe(out: Path, job: DetectionJob, setting: Setting) -> None:
+    """Say in the folder what makes the detections in it.
+
+    Raises:
+        ConfigError: if those that are there were made in another way.
+        FeatureError: if the folder cannot be written to.
+    """
+    description = {
+        "model": setting.fingerprint,
+        "format": job.format,
+        "precision": job.precision,
+        "confident": job.confident,
+        "min_score": job.min_score if f".{job.format}" in TRACKS else None,
+    }
+    path = out / DESCRIPTION
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"{out}: is a file, but with --ray, --out is the folder to write to")
+    try:
+        there = json.loads(path.read_text()) if path.exists() else description
+    except (OSError, ValueError):
+        there = {}
+    if there != description:
+        raise ConfigError(
+            f"{out}: holds detections of another model or with other options ({DESCRIPTION} says which). Choose "
+            "another --out"
+        )
+    with writing(path):
+        write_atomically(path, json.dumps(description, indent=2) + "\n")

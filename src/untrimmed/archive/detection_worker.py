@@ -1,0 +1,275 @@
+"""Detecting in an archive: what each worker is told, and does."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from untrimmed.archive.backbone import Backbone
+from untrimmed.archive.pipeline import ArchiveWorker, found_there
+from untrimmed.archive.sources import Kind
+from untrimmed.data.detections import Detections
+from untrimmed.data.features import FeatureDescription, view_feature_file
+from untrimmed.data.features.writing import writing
+from untrimmed.data.formats.detection_files import TRACKS, write_detections, write_track
+from untrimmed.data.inputs import InputConfig
+from untrimmed.data.signals.opening import open_recording
+from untrimmed.detection.backbone import USERS_OWN, open_users_choice
+from untrimmed.detection.localizer import LOOK_AHEAD, Localizer
+from untrimmed.detection.recording import Recording, prepare
+from untrimmed.model.devices import Precision
+from untrimmed.video.extraction.manifest import Entry
+from untrimmed.video.extraction.one_video import Task, what_went_wrong
+from untrimmed.video.extraction.workers import ExtractorChoice
+from untrimmed.video.extractors.extractor import fingerprint_of
+
+FORMATS = ("json", "csv", *(suffix.removeprefix(".") for suffix in TRACKS))
+"""Formats of a file for each recording."""
+BATCH = 8
+"""Recordings of features that share a batch at the most, as in `Localizer.detect_many`."""
+TOGETHER = BATCH * LOOK_AHEAD
+"""Recordings of features in a window: as many as `detect_many` looks at to put those of like length together."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectionOutcome:
+    """What came of one recording.
+
+    Attributes:
+        id: of the recording.
+        path: of its file.
+        detections: how many were found; `None` if they were not looked for now.
+        duration: of a video, in seconds; `None` where it was not read.
+        damaged: packets that could not be decoded, and were skipped.
+        took: seconds of work; recordings that were worked on together share them evenly.
+        error: why it failed; `None` if it did not.
+        was_there: whether its file was there already.
+    """
+
+    id: str
+    path: str
+    detections: int | None = None
+    duration: float | None = None
+    damaged: int = 0
+    took: float = 0.0
+    error: str | None = None
+    was_there: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectionJob:
+    """What is asked for.
+
+    Attributes:
+        model: folder of the model.
+        out: folder for the detections.
+        format: of the files, one of `FORMATS`.
+        kind: of the recordings.
+        min_score: lowest score in subtitles and labels; the other formats have all.
+        device: where the model and the extractor run.
+        precision: that the model computes in.
+        max_memory: see `Localizer`, as for `confident`.
+        confident: see there.
+        extractor: name of the one that the user wants.
+        allow_truncated: take videos that end before they should as they are.
+        threads: that each worker computes with.
+        places: where modules are looked for.
+    """
+
+    model: str
+    out: str
+    format: str
+    kind: Kind
+    min_score: float = 0.0
+    device: str = "auto"
+    precision: Precision = "fp32"
+    max_memory: int | None = None
+    confident: bool = False
+    extractor: str | None = None
+    allow_truncated: bool = False
+    threads: int = 1
+    places: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is found out once about a model, and holds on all machines.
+
+    Attributes:
+        fingerprint: of its weights and configuration.
+        inputs: of the model, completed by those of the extractor.
+        choice: of the extractor; `None` for features.
+        description: of the extractor's features.
+    """
+
+    fingerprint: str
+    inputs: InputConfig
+    choice: ExtractorChoice | None = None
+    description: FeatureDescription | None = None
+
+
+def setting_of(job: DetectionJob) -> Setting:
+    """Open the model, and for videos the extractor, and see whether they fit.
+
+    Raises:
+        UntrimmedError: if they cannot be opened, or do not fit.
+    """
+    found_there(job.places)
+    localizer = _localizer(job)
+    fingerprint = fingerprint_of(localizer.model.state_dict(), localizer.config)
+    if job.kind == "features":
+        return Setting(fingerprint, localizer.inputs)
+    if job.extractor is None:
+        extractor = localizer.video_extractor
+    else:
+        extractor = open_users_choice(job.extractor, localizer.inputs, job.device)
+    localizer = localizer.with_extractor(extractor)
+    return Setting(fingerprint, localizer.inputs, _choice(job, extractor.description), extractor.description)
+
+
+class DetectionWorker(ArchiveWorker):
+    """Holds the model, and for videos a process with the extractor."""
+
+    def __init__(self, told: tuple[DetectionJob, Setting]) -> None:
+        """Take what all workers are told."""
+        self._job, self._setting = told
+        self._localizer: Localizer | None = None
+        self._backbone: Backbone | None = None
+        found_there(self._job.places)
+
+    def work(self, window: Sequence[Entry]) -> Iterator[dict[str, Any]]:
+        """Detect in the recordings of a window, if any of their files is missing."""
+        missing = [entry for entry in window if not self._file(entry.id).exists()]
+        for entry in window:
+            if entry not in missing:
+                yield asdict(DetectionOutcome(id=entry.id, path=entry.path, was_there=True))
+        if missing:
+            if self._localizer is None:
+                torch.set_num_threads(self._job.threads)
+                self._localizer = replace(_localizer(self._job), inputs=self._setting.inputs)
+            work = self._in_features if self._job.kind == "features" else self._in_videos
+            yield from map(asdict, work(self._localizer, window, frozenset(entry.id for entry in missing)))
+
+    def _in_features(
+        self, localizer: Localizer, window: Sequence[Entry], missing: frozenset[str]
+    ) -> Iterator[DetectionOutcome]:
+        began, paths = time.perf_counter(), {entry.id: entry.path for entry in window}
+        recordings: list[Recording] = []
+        for entry in window:
+            try:
+                recording = _opened(localizer, entry)
+                prepare(recording, localizer.inputs, localizer.model.config.input_dim)
+            except Exception as fault:  # a file may break anything; the others go on
+                if entry.id in missing:
+                    yield _failed(entry, what_went_wrong(fault))
+            else:
+                recordings.append(recording)
+        if not missing & {recording.id for recording in recordings}:
+            return
+        for found in localizer.detect_many(recordings, batch_size=BATCH):
+            if found.video_id in missing:
+                self._write(found)
+                took = (time.perf_counter() - began) / len(window)
+                name = found.video_id
+                yield DetectionOutcome(id=name, path=paths[name], detections=len(found), took=took)
+
+    def _in_videos(
+        self, localizer: Localizer, window: Sequence[Entry], missing: frozenset[str]
+    ) -> Iterator[DetectionOutcome]:
+        for entry in window:
+            if entry.id in missing:
+                yield self._in_video(localizer, entry)
+
+    def _in_video(self, localizer: Localizer, entry: Entry) -> DetectionOutcome:
+        setting, began = self._setting, time.perf_counter()
+        assert setting.choice is not None and setting.description is not None  # noqa: PT018  they come together
+        if self._backbone is None:
+            self._backbone = Backbone(setting.choice, self._job.threads, setting.description)
+        with tempfile.TemporaryDirectory(prefix="untrimmed-") as folder:
+            features = Path(folder, "features.npy")
+            made = self._backbone.carry_out(
+                Task(id=entry.id, path=entry.path, features=str(features), allow_truncated=self._job.allow_truncated)
+            )
+            if made.error is not None:
+                return _failed(entry, made.error)
+            array = np.load(features, allow_pickle=False)
+        try:
+            found = localizer.detect(
+                Recording(array, entry.id, made.duration, setting.description.rate, source=entry.path)
+            )
+        except Exception as fault:
+            return _failed(entry, what_went_wrong(fault))
+        self._write(found)
+        return DetectionOutcome(
+            id=entry.id,
+            path=entry.path,
+            detections=len(found),
+            duration=made.duration,
+            damaged=made.damaged,
+            took=time.perf_counter() - began,
+        )
+
+    def _file(self, name: str) -> Path:
+        return Path(self._job.out, f"{name}.{self._job.format}")
+
+    def _write(self, found: Detections) -> None:
+        file = self._file(found.video_id)
+        with writing(file):
+            if self._job.format in ("json", "csv"):
+                write_detections([found], file)
+            else:
+                write_track(found.above(self._job.min_score), file)
+
+
+def _localizer(job: DetectionJob) -> Localizer:
+    return Localizer.load(
+        job.model, device=job.device, precision=job.precision, max_memory=job.max_memory, confident=job.confident
+    )
+
+
+def _opened(localizer: Localizer, entry: Entry) -> Recording:
+    """Open features, unless the `features.json` beside them says that they are of another making, or signals."""
+    path = Path(entry.path)
+    if localizer.inputs.kind == "signals":
+        return Recording(open_recording(path, localizer.inputs), id=entry.id, source=entry.path)
+    description, place = FeatureDescription.of_folder(path.parent), f"{path.parent}: features.json"
+    localizer.inputs.completed(description, place)
+    if description is not None and localizer.extractor is not None:
+        description.refuse_contradiction(place, fingerprint=localizer.extractor.fingerprint)
+    return Recording(view_feature_file(path), id=entry.id, source=entry.path)
+
+
+def _failed(entry: Entry, reason: str) -> DetectionOutcome:
+    return DetectionOutcome(id=entry.id, path=entry.path, error=reason.removeprefix(f"{entry.path}: "))
+
+
+def _choice(job: DetectionJob, made: FeatureDescription) -> ExtractorChoice:
+    """Return how to make an extractor again that has been made; a program of the user's is told what it need be."""
+    name = job.extractor or made.extractor
+    assert name is not None
+    plain = ExtractorChoice(name=name, device=job.device, trust_python=True)
+    if name.startswith(USERS_OWN):
+        own = _users_own(plain)
+        return replace(
+            plain,
+            **{
+                key: getattr(made, key)
+                for key in ("stride", "window", "rate")
+                if getattr(made, key) != getattr(own, key)
+            },
+        )
+    return replace(plain, stride=made.stride, window=made.window, rate=made.rate, trust_python=False)
+
+
+def _users_own(choice: ExtractorChoice) -> FeatureDescription:
+    """Return the description of a program of the user's as it is by itself."""
+    from untrimmed.video.extractors.opening import open_extractor  # noqa: PLC0415
+
+    return open_extractor(choice.name, device=choice.device, trust_python=True).description

@@ -1,0 +1,175 @@
+"""Features of an archive of videos, made by the workers of a Ray cluster."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from untrimmed.archive.backbone import Backbone, greeting_of
+from untrimmed.archive.cluster import ClusterConfig, connected, room_for
+from untrimmed.archive.outcomes import OutcomeFile, Tally, outcomes_beside
+from untrimmed.archive.pipeline import ArchiveWorker, asked, count, found_there, outcomes
+from untrimmed.data.features import FeatureDescription
+from untrimmed.data.features.writing import feature_folder
+from untrimmed.video.extraction.manifest import Entry
+from untrimmed.video.extraction.one_video import SHOTS, Outcome, Task
+from untrimmed.video.extraction.planning import plan_one
+from untrimmed.video.extraction.progress import Progress
+from untrimmed.video.extraction.workers import ExtractorChoice, Greeting
+
+
+@dataclass(frozen=True)
+class ArchiveExtraction:
+    """What came of an archive.
+
+    Attributes:
+        out: the folder with the features.
+        description: of the features, as it stands in `features.json`.
+        outcomes: the file with a line of JSON for each video: the fields of `Outcome`.
+        tally: the sum of it.
+    """
+
+    out: Path
+    description: FeatureDescription
+    outcomes: Path
+    tally: Tally
+
+
+def extract_archive(
+    paths: Sequence[str | Path],
+    out: str | Path,
+    extractor: ExtractorChoice,
+    cluster: ClusterConfig,
+    *,
+    half: bool = False,
+    shots: bool = False,
+    allow_truncated: bool = False,
+    outcomes_file: str | Path | None = None,
+    on_progress: Callable[[Progress], object] = lambda _: None,
+) -> ArchiveExtraction:
+    """Make features of an archive, `<id>.npy` for each video, in the folder that `extract_videos` would make.
+
+    The bytes are the same as without Ray if the processors are of one kind, the precision is the same (`auto` depends
+    on the processor), and each video is computed with as many threads: `cluster.threads` here; without Ray, the cores
+    divided by the processes, or `OMP_NUM_THREADS` if that is less. How many workers there are, which of them does what,
+    and what was done before, changes nothing.
+
+    All machines have to see the videos, the folder and the weights under the same paths. Each video is written by the
+    worker that made it, beside its place and renamed; a run that was ended at any instant goes on when it is started
+    again. A worker that is lost is replaced by Ray, and its videos are begun anew. What is wrong with a video, also if
+    it ends the process of its decoder, stands in the file of outcomes.
+
+    Args:
+        paths: of videos, of folders that are searched for videos, and of manifests, which are read as a stream.
+        out: the folder, new or of the same extractor.
+        extractor: which one, and how it is made.
+        cluster: where the work is done.
+        half: see `extract_videos`, as for the next two.
+        shots: see there.
+        allow_truncated: see there.
+        outcomes_file: for what came of each video; `<out>.outcomes.jsonl` if left out.
+        on_progress: is told how far it is, after each video.
+
+    Raises:
+        VideoError: if there are no videos, two have one id, or a manifest is wrong.
+        ConfigError: if an option is wrong, there is no such extractor or cluster, or the folder holds features of
+            another making; nothing is touched then.
+        MissingExtraError: if Ray is not installed.
+        UntrimmedError: if the extractor cannot be opened for another reason.
+        FeatureError: if the folder cannot be written to.
+    """
+    out = Path.cwd() / out
+    beside = outcomes_beside(out) if outcomes_file is None else Path(outcomes_file)
+    sources = [Path.cwd() / path for path in paths]
+    with ExitStack() as stack:
+        stack.enter_context(connected(cluster))
+        room, device = room_for(cluster, extractor.device)
+        videos = count(sources, "videos")
+        choice = replace(extractor, device=device)
+        places = [str(Path.cwd()), *(str(place) for place in sys.path if place)]
+        greeting: Greeting = asked(_greeting_there, room, choice, cluster.threads, places)
+        job = ExtractionJob(
+            choice=choice,
+            threads=cluster.threads,
+            places=tuple(places),
+            out=str(out),
+            description=greeting.description,
+            every=Task(id="", path="", half=half, allow_truncated=allow_truncated, device=device),
+            shots=shots,
+        )
+        stack.enter_context(feature_folder(out, greeting.description, [SHOTS]))
+        kept = stack.enter_context(OutcomeFile(beside))
+        tally = Tally()
+        made = stack.enter_context(closing(outcomes(sources, "videos", 1, ExtractionWorker, job, room)))
+        for outcome in made:
+            kept.add(outcome)
+            tally.add(outcome)
+            on_progress(how_far(tally, videos))
+    return ArchiveExtraction(out, greeting.description, beside, tally)
+
+
+def how_far(tally: Tally, recordings: int) -> Progress:
+    """Return how far it is; those to come are taken to be as long as those that were worked on."""
+    worked_on = tally.done + tally.failed
+    total = tally.seconds * (recordings - tally.were_there) / worked_on if worked_on and tally.seconds else None
+    return Progress(tally.recordings, recordings, tally.seconds, total)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractionJob:
+    """What all workers are told.
+
+    Attributes:
+        choice: of the extractor.
+        threads: that it computes with.
+        places: where modules are looked for, besides those of the worker's own machine.
+        out: the folder.
+        description: of the features.
+        every: what all tasks have in common.
+        shots: whether cuts are wanted.
+    """
+
+    choice: ExtractorChoice
+    threads: int
+    places: tuple[str, ...]
+    out: str
+    description: FeatureDescription
+    every: Task
+    shots: bool
+
+
+class ExtractionWorker(ArchiveWorker):
+    """Makes features of one video after another; its backbone is opened when there is something to do."""
+
+    def __init__(self, job: ExtractionJob) -> None:
+        """Take what all workers are told."""
+        self._job = job
+        self._backbone: Backbone | None = None
+        found_there(job.places)
+
+    def work(self, window: Sequence[Entry]) -> Iterator[dict[str, Any]]:
+        """Make what is missing of each video, and say what came of it."""
+        for entry in window:
+            yield asdict(self._one(entry))
+
+    def _one(self, entry: Entry) -> Outcome:
+        job = self._job
+        task, known = plan_one(
+            entry.id, entry.path, Path(job.out), job.description.dimension, job.every, shots=job.shots
+        )
+        if task is None:
+            assert known is not None
+            return known
+        if self._backbone is None:
+            self._backbone = Backbone(job.choice, job.threads, job.description)
+        outcome = self._backbone.carry_out(task)
+        return outcome if known is None else replace(outcome, rows=known.rows)
+
+
+def _greeting_there(choice: ExtractorChoice, threads: int, places: Sequence[str]) -> Greeting:
+    found_there(places)
+    return greeting_of(choice, threads)
