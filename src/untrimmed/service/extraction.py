@@ -13,6 +13,7 @@ from untrimmed.detection.localizer import Localizer
 from untrimmed.errors import ModelError, UntrimmedError
 from untrimmed.processors import usable_cores
 from untrimmed.video.extraction.one_video import Outcome, Task
+from untrimmed.video.extraction.videos import shared_out
 from untrimmed.video.extraction.workers import ExtractorChoice, Greeting, Worker, WorkerDiedError
 
 OnSeconds = Callable[[float, float | None], object]
@@ -38,9 +39,7 @@ class VideoExtraction:
             UntrimmedError: if it cannot be opened.
         """
         self._choice, self._lock = choice, Lock()
-        self._threads = max(1, usable_cores() // processes)
-        if os.environ.get("OMP_NUM_THREADS", "").isdecimal():
-            self._threads = max(1, min(self._threads, int(os.environ["OMP_NUM_THREADS"])))
+        _, self._threads = shared_out(processes, processes, usable_cores(), os.environ.get("OMP_NUM_THREADS"))
         self._closed = False
         self._all: set[Worker] = set()
         self._idle: list[Worker] = []
