@@ -13,6 +13,8 @@ A table may also have the official code's column names, `video-id,t-start,t-end,
 others. A file gives either names or numbers as labels: names if all of them are known, else numbers if all of them are
 whole numbers, else names.
 
+A `.parquet` file, and a folder of such shards, are read as well: see `detection_shards`, which also writes them.
+
 Files of one video, to be watched and not to be read back, are subtitles (`.vtt`, `.ass`) and label tracks of Audacity
 (`.txt`).
 """
@@ -34,6 +36,7 @@ from numpy.typing import NDArray
 from untrimmed.data.detections import Detections
 from untrimmed.data.files import write_atomically
 from untrimmed.data.formats.audacity import audacity
+from untrimmed.data.formats.detection_shards import SCORE_DECIMALS, SUFFIX, TIME_DECIMALS, read_shards
 from untrimmed.data.formats.reading import MOST_CLASSES, class_name, read_json, read_text, shown
 from untrimmed.data.formats.subtitles import ass, webvtt
 from untrimmed.errors import AnnotationError
@@ -49,9 +52,6 @@ _SUFFIXES = (".json", ".json.gz", ".csv", ".csv.gz")
 TRACKS: Mapping[str, Callable[[Detections], str]] = {".vtt": webvtt, ".ass": ass, ".txt": audacity}
 """Suffixes of files of one video, and what makes their text."""
 
-_TIME_DECIMALS = 6
-_SCORE_DECIMALS = 9  # enough to keep apart what single precision keeps apart, down to scores of 0.01
-
 
 def read_detections(path: str | Path, labels: Sequence[str]) -> dict[str, Detections]:
     """Read the detections of many videos, by id, in the order of the file.
@@ -60,14 +60,15 @@ def read_detections(path: str | Path, labels: Sequence[str]) -> dict[str, Detect
     `label_names`: `labels`, then those of the file that are not among them, a class without a name as `class 7`.
 
     Args:
-        path: a file as the module describes; its suffix decides the format.
+        path: a file as the module describes; its suffix decides the format. Or a folder of `.parquet` shards.
         labels: the known labels in the order of their class numbers.
 
     Raises:
         AnnotationError: if the file cannot be read, or has numbers that are not finite, or a segment that is reversed.
+        MissingExtraError: if it is parquet and pyarrow is not installed.
     """
     path = Path(path)
-    table = _read_json(path) if ".json" in detections_suffix(path) else _read_csv(path)
+    table = _read(path)
     _check_numbers(path, table)
     codes = {video: code for code, video in enumerate(dict.fromkeys([*table.all_videos, *table.videos]))}
     video = np.fromiter(map(codes.__getitem__, table.videos), np.int64, len(table.videos))
@@ -144,6 +145,20 @@ def output_suffix(path: Path) -> str:
     except AnnotationError:
         known = ", ".join([*_SUFFIXES, *TRACKS])
         raise AnnotationError(f"{path}: detections are written as {known}; rename the file") from None
+
+
+def _read(path: Path) -> _Table:
+    if path.is_dir() or path.suffix.lower() == SUFFIX:
+        rows = read_shards(path)
+        return _Table(
+            videos=rows.ids,
+            labels=rows.labels,
+            segments=rows.segments,
+            scores=rows.scores,
+            place=lambda i: f"a detection of video {rows.ids[i]!r}",
+            all_videos=rows.recordings,
+        )
+    return _read_json(path) if ".json" in detections_suffix(path) else _read_csv(path)
 
 
 def _read_csv(path: Path) -> _Table:
@@ -259,8 +274,8 @@ def _number_labels(
 
 def _rounded(detections: Detections) -> Iterable[tuple[float, float, str, float]]:
     """Yield start, end, label and score of each detection, rounded for writing."""
-    segments = detections.segments.round(_TIME_DECIMALS).tolist()
-    scores = detections.scores.round(_SCORE_DECIMALS).tolist()
+    segments = detections.segments.round(TIME_DECIMALS).tolist()
+    scores = detections.scores.round(SCORE_DECIMALS).tolist()
     for (start, end), label, score in zip(segments, detections.labels.tolist(), scores, strict=True):
         yield start, end, detections.label_names[label], score
 
