@@ -19,7 +19,7 @@ from untrimmed.archive.outcomes import SHOWN, OutcomeFile, Tally, outcomes_besid
 from untrimmed.archive.pipeline import raise_told, told
 from untrimmed.archive.sources import digest, entries, kind_of, refuse_same_ids, repeated
 from untrimmed.errors import ConfigError, MissingExtraError, VideoError
-from untrimmed.video.extraction.finding import find_videos
+from untrimmed.video.extraction.finding import find_sources, find_videos
 from untrimmed.video.extraction.manifest import Entry, is_manifest, read_manifest
 
 
@@ -39,10 +39,33 @@ def test_a_manifest_is_read_in_its_order_with_paths_from_its_own_folder(tmp_path
         Entry("c, d", "/c, d.mkv"),
         Entry("y", "s3://bucket/e.mp4"),
     ]
-    with pytest.raises(ConfigError, match=r"'s3://bucket/e\.mp4' is an address"):
+
+
+def test_addresses_in_a_manifest_are_taken_if_their_protocol_is_known(tmp_path: Path) -> None:
+    pytest.importorskip("fsspec")
+    manifest = tmp_path / "all.csv"
+    manifest.write_text("path\nmemory://bucket/a.mp4\nfile:///b.mp4\n")
+    expected = {"a": "memory://bucket/a.mp4", "b": "file:///b.mp4"}
+    assert {entry.id: entry.path for entry in entries([manifest], "videos")} == expected
+    assert find_sources([manifest]) == expected
+    with pytest.raises(ConfigError, match=r"memory://bucket/a\.mp4: is an address, but files of this machine"):
         find_videos([manifest])
-    with pytest.raises(VideoError, match=r"row 3: 's3://bucket/e.mp4' is an address"):
-        list(entries([manifest], "videos"))
+    manifest.write_text("path\nmemory://u:p@bucket/a.mp4\nnosuch://u:p@bucket/b.mp4\n")
+    for read in (lambda: list(entries([manifest], "videos")), lambda: find_sources([manifest])):
+        with pytest.raises(ConfigError, match=r"nosuch://\*\*\*@bucket/b\.mp4: 'nosuch' is no protocol"):
+            read()
+    manifest.write_text("path\nhttps://u:p@h/a.npy?sig=a/b.mp4\nmemory://u:p@x/d/a.mp4\n")
+    assert kind_of(manifest) == "features"
+    for read in (
+        lambda: refuse_same_ids([manifest], "videos", frozenset({digest("a")})),
+        lambda: find_sources([manifest]),
+    ):
+        with pytest.raises(
+            VideoError, match=r"https://\*\*\*@h/a\.npy\?\*\*\* and memory://\*\*\*@x/d/a\.mp4 would both"
+        ):
+            read()
+    with pytest.raises(ConfigError, match=r"video s3://bucket/a\.mp4: is an address.* in a manifest"):
+        find_sources([Path("s3://bucket/a.mp4")])
 
 
 def test_a_manifest_of_any_length_is_read_as_it_goes(tmp_path: Path) -> None:
@@ -127,6 +150,15 @@ def test_the_tally_counts_all_and_keeps_a_few() -> None:
     progress = how_far(tally, 121)
     assert (progress.videos, progress.of_videos, progress.seconds, progress.of_seconds) == (61, 121, 90.0, 180.0)
     assert how_far(Tally(), 5).of_seconds is None
+
+
+def test_what_is_secret_in_an_address_is_not_kept(tmp_path: Path) -> None:
+    told, tally = outcome(1, error="no", path="https://u:secret@h/a.mp4?secret", damaged=2), Tally()
+    with OutcomeFile(tmp_path / "o.jsonl") as file:
+        file.add(told)
+    tally.add(told)
+    assert json.loads((tmp_path / "o.jsonl").read_text())["path"] == "https://***@h/a.mp4?***"
+    assert "secret" not in str(tally)
 
 
 def test_outcomes_are_there_as_soon_as_they_are_known(tmp_path: Path) -> None:

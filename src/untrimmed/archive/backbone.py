@@ -41,18 +41,21 @@ class Backbone:
 
     greeting: Greeting
 
-    def __init__(self, choice: ExtractorChoice, threads: int, expected: FeatureDescription | None = None) -> None:
+    def __init__(
+        self, choice: ExtractorChoice, threads: int, expected: FeatureDescription | None = None, lanes: int = 0
+    ) -> None:
         """Start the process.
 
         Args:
             choice: of the extractor.
             threads: that it computes with.
             expected: what its features have to be like.
+            lanes: of the process, see `untrimmed.video.extraction.lanes`.
 
         Raises:
             UntrimmedError: if the extractor cannot be opened, or is another one on this machine.
         """
-        self._choice, self._threads, self._expected = choice, threads, expected
+        self._choice, self._threads, self._expected, self._lanes = choice, threads, expected, lanes
         self._worker: Worker | None = None
         self._start()
 
@@ -82,7 +85,7 @@ class Backbone:
             self.stop()
 
     def _start(self) -> Worker:
-        worker = Worker(self._choice, self._threads)
+        worker = Worker(self._choice, self._threads, self._lanes)
         self._worker = worker
         try:
             self.greeting = worker.greet()

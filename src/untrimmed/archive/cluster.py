@@ -11,7 +11,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from untrimmed.errors import ConfigError, MissingExtraError
@@ -22,7 +22,12 @@ LOCAL = "local"
 KNOCK = 10.0
 """Seconds after which a machine that does not answer is given up."""
 OBJECT_STORE = 256 * 2**20
-"""Bytes of shared memory of such a cluster: only names of videos and what came of them go through it."""
+"""Bytes of shared memory of such a cluster for names of videos and what came of them."""
+STORE_OF_DECODER = 5 * 8 * 2**20
+"""Bytes besides for each decoder, of which there is none without a core: the chunks that are waited with, the one that
+is made and the one that is taken; see `untrimmed.archive.decoding`."""
+DECODERS_OF_GPU = 4
+"""Decoders of a worker on a GPU where nothing is said."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +40,8 @@ class ClusterConfig:
             grows by itself, machines for them. Left out: up to as many as the cluster has room for when the run begins.
         threads: cores that each worker takes, and computes with. The bytes of features may depend on it in the last
             bit, as sums in another number of threads do; they do not depend on how many workers there are.
+        decoders: of each worker: tasks of a core each, anywhere in the cluster, that decode videos for it, one each. 0:
+            it decodes in the process of its backbone. Left out: 0, and on a GPU up to 4. Bytes do not depend on it.
 
     Raises:
         ConfigError: if a number is wrong.
@@ -43,10 +50,15 @@ class ClusterConfig:
     address: str = LOCAL
     workers: tuple[int, int] | None = None
     threads: int = 1
+    decoders: int | None = None
 
     def __post_init__(self) -> None:
         if self.threads < 1:
             raise ConfigError(f"threads is {self.threads}, but has to be 1 or more")
+        if self.decoders is not None and self.decoders < 0:
+            raise ConfigError(f"decoders is {self.decoders}, but has to be 0 or more")
+        if self.decoders and os.name != "posix":
+            raise ConfigError("decoders need Linux or macOS: leave them out")
         if self.workers is not None and not 1 <= self.workers[0] <= self.workers[1]:
             least, most = self.workers
             raise ConfigError(f"workers is {least}:{most}, but has to be MIN:MAX with 1 or more, and MIN not above MAX")
@@ -61,12 +73,14 @@ class Room:
         most: workers.
         cpus: of each.
         gpus: of each.
+        decoders: of each, of a core besides.
     """
 
     least: int
     most: int
     cpus: int
     gpus: int
+    decoders: int = 0
 
 
 @contextmanager
@@ -94,7 +108,7 @@ def connected(config: ClusterConfig) -> Iterator[None]:
         options |= {
             "num_cpus": usable_cores(),
             "include_dashboard": False,
-            "object_store_memory": OBJECT_STORE,
+            "object_store_memory": OBJECT_STORE + (usable_cores() * STORE_OF_DECODER if config.decoders != 0 else 0),
             "_node_ip_address": "127.0.0.1",
         }
     try:
@@ -114,11 +128,17 @@ def connected(config: ClusterConfig) -> Iterator[None]:
             ray.shutdown()
 
 
-def room_for(config: ClusterConfig, device: str) -> tuple[Room, str]:
+def room_for(config: ClusterConfig, device: str, *, decoding: bool = False) -> tuple[Room, str]:
     """Return what each worker takes, how many there may be, and the device that they compute on: `cpu` if `auto` is.
 
+    Args:
+        config: what is asked for.
+        device: of the workers.
+        decoding: whether the workers can have decoders.
+
     Raises:
-        ConfigError: if no machine of the cluster has room for a worker, and the number of workers is left open.
+        ConfigError: if no machine of the cluster has room for a worker, and the number of workers is left open; or
+            there is none for a decoder besides.
     """
     nodes = [node["Resources"] for node in _imported().nodes() if node["Alive"]]
     if device == "auto":
@@ -129,15 +149,46 @@ def room_for(config: ClusterConfig, device: str) -> tuple[Room, str]:
         places = [min(count, int(node.get("GPU", 0))) for count, node in zip(places, nodes, strict=True)]
     fits = sum(places)
     if config.workers is not None:
-        least, most = config.workers
-        return Room(least, most, config.threads, gpus), device
-    if not fits:
+        room = Room(*config.workers, config.threads, gpus)
+    elif fits:
+        room = Room(1, fits, config.threads, gpus)
+    else:
         wanted = f"{config.threads} cores{' and a GPU' if gpus else ''}"
         raise ConfigError(
             f"no machine of the cluster has {wanted} for a worker. Use fewer --threads, or say "
             "--workers MIN:MAX if the cluster starts machines when they are asked for"
         )
-    return Room(1, fits, config.threads, gpus), device
+    cores = sum(int(node.get("CPU", 0)) for node in nodes)
+    return (_with_decoders(room, config, cores) if decoding else room), device
+
+
+def _with_decoders(room: Room, config: ClusterConfig, cores: int) -> Room:
+    """Share the cores of a cluster between workers and their decoders: each has one at least, or there are none.
+
+    What is left open gives way: first the number of workers, then that of decoders. A cluster without cores is one that
+    starts machines when they are asked for; nothing is known of these.
+
+    Raises:
+        ConfigError: if there is no room for a decoder of each worker.
+    """
+    wanted = config.decoders
+    if wanted is None:
+        wanted = DECODERS_OF_GPU if room.gpus and os.name == "posix" else 0
+    if not wanted or not cores:
+        return replace(room, decoders=wanted)
+    if cores < room.least * (room.cpus + 1):
+        if config.decoders is None:
+            return room
+        workers = "the worker" if room.least == 1 else f"each of {room.least} workers"
+        raise ConfigError(
+            f"the cluster has {cores} core{'' if cores == 1 else 's'}, but {workers} takes {room.cpus}, and 1 for a "
+            f"decoder: {room.least * (room.cpus + 1)} are needed. Use fewer --workers or --threads, or --decoders 0"
+        )
+    if config.workers is None or config.address == LOCAL:  # it does not grow while it is at work
+        most = max(room.least, min(room.most, cores // (room.cpus + wanted)))
+        room = replace(room, most=most)
+    free = cores - room.least * room.cpus
+    return replace(room, decoders=min(wanted, free // room.least))
 
 
 def _imported() -> Any:

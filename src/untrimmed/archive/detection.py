@@ -9,13 +9,17 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from untrimmed.archive.cluster import ClusterConfig, connected, room_for
+from untrimmed.archive.detection_store import SHARDS, digests_there, videos_together
 from untrimmed.archive.detection_worker import TOGETHER, DetectionJob, DetectionWorker, Setting, setting_of
 from untrimmed.archive.outcomes import OutcomeFile, Tally, outcomes_beside
 from untrimmed.archive.pipeline import asked, count, outcomes
 from untrimmed.data.features.writing import writing
 from untrimmed.data.files import write_atomically
 from untrimmed.data.formats.detection_files import TRACKS
+from untrimmed.data.remote import refuse_out
 from untrimmed.errors import ConfigError
 from untrimmed.video.extraction.progress import Progress
 
@@ -28,7 +32,7 @@ class ArchiveDetection:
     """What came of an archive.
 
     Attributes:
-        out: the folder with a file for each recording.
+        out: the folder with a file for each recording, or with shards.
         outcomes: the file with a line of JSON for each recording: the fields of `DetectionOutcome`.
         tally: the sum of it.
     """
@@ -46,7 +50,7 @@ def detect_archive(
     outcomes_file: str | Path | None = None,
     on_progress: Callable[[Progress], object] = lambda _: None,
 ) -> ArchiveDetection:
-    """Detect in an archive; a file `<id>.<format>` for each recording is written by the worker that made it.
+    """Detect in an archive; a file `<id>.<format>` for each recording is written by the worker that made it, or shards.
 
     The files are those that `untrimmed detect --format` writes without Ray, if the processors are of one kind and the
     threads as many (see `extract_archive`). Features of like length share a batch, which changes the last bit of some
@@ -64,6 +68,7 @@ def detect_archive(
         UntrimmedError: if the model, the extractor, the cluster or a source cannot be used, or the folder holds
             detections of another making; what is wrong with a recording stands in the file of outcomes.
     """
+    refuse_out(Path(job.out))
     out = Path.cwd() / job.out
     beside = outcomes_beside(out) if outcomes_file is None else Path(outcomes_file)
     sources = [Path.cwd() / path for path in paths]
@@ -75,10 +80,11 @@ def detect_archive(
         job = replace(job, device=device)
         recordings = count(sources, job.kind)
         setting: Setting = asked(setting_of, room, job)
-        _describe(out, job, setting)
+        describe(out, description_of(job, setting.fingerprint))
+        there = digests_there(out) if job.format == SHARDS else np.zeros(0, np.uint64)
         kept = stack.enter_context(OutcomeFile(beside))
-        tally, size = Tally(), TOGETHER if job.kind == "features" else 1
-        made = outcomes(sources, job.kind, size, DetectionWorker, (job, setting), room)
+        tally, size = Tally(), _together(job, recordings, room.most)
+        made = outcomes(sources, job.kind, size, DetectionWorker, (job, setting, there), room)
         for outcome in stack.enter_context(closing(made)):
             kept.add(outcome)
             tally.add(outcome)
@@ -86,23 +92,27 @@ def detect_archive(
     return ArchiveDetection(out, beside, tally)
 
 
-def _describe(out: Path, job: DetectionJob, setting: Setting) -> None:
-    """Say in the folder what makes the detections in it.
-
-    Raises:
-        ConfigError: if those that are there were made in another way.
-        FeatureError: if the folder cannot be written to.
-    """
-    description = {
-        "model": setting.fingerprint,
+def description_of(job: DetectionJob, fingerprint: str) -> dict[str, object]:
+    """Return what makes detections what they are; `fingerprint` is of the model."""
+    return {
+        "model": fingerprint,
         "format": job.format,
         "precision": job.precision,
         "confident": job.confident,
         "min_score": job.min_score if f".{job.format}" in TRACKS else None,
     }
+
+
+def describe(out: Path, description: dict[str, object]) -> None:
+    """Say in a folder what makes the detections in it.
+
+    Raises:
+        ConfigError: if those that are there were made in another way.
+        FeatureError: if the folder cannot be written to.
+    """
     path = out / DESCRIPTION
     if out.exists() and not out.is_dir():
-        raise ConfigError(f"{out}: is a file, but with --ray, --out is the folder to write to")
+        raise ConfigError(f"{out}: is a file, but --out has to be the folder to write to")
     try:
         there = json.loads(path.read_text()) if path.exists() else description
     except (OSError, ValueError):
@@ -114,3 +124,10 @@ def _describe(out: Path, job: DetectionJob, setting: Setting) -> None:
         )
     with writing(path):
         write_atomically(path, json.dumps(description, indent=2) + "\n")
+
+
+def _together(job: DetectionJob, recordings: int, workers: int) -> int:
+    """Return how many recordings a window has."""
+    if job.kind == "features":
+        return TOGETHER
+    return videos_together(recordings, workers) if job.format == SHARDS else 1

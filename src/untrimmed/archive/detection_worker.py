@@ -11,15 +11,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from untrimmed.archive.backbone import Backbone
+from untrimmed.archive.detection_store import SHARDS, DetectionStore, FileStore, ShardStore
 from untrimmed.archive.pipeline import ArchiveWorker, found_there
 from untrimmed.archive.sources import Kind
-from untrimmed.data.detections import Detections
 from untrimmed.data.features import FeatureDescription, view_feature_file
-from untrimmed.data.features.writing import writing
-from untrimmed.data.formats.detection_files import TRACKS, write_detections, write_track
+from untrimmed.data.features.description import FILE_NAME
+from untrimmed.data.formats.detection_files import TRACKS
 from untrimmed.data.inputs import InputConfig
+from untrimmed.data.remote import local_copy, shown
 from untrimmed.data.signals.opening import open_recording
 from untrimmed.detection.backbone import USERS_OWN, open_users_choice
 from untrimmed.detection.localizer import LOOK_AHEAD, Localizer
@@ -30,8 +32,8 @@ from untrimmed.video.extraction.one_video import Task, what_went_wrong
 from untrimmed.video.extraction.workers import ExtractorChoice
 from untrimmed.video.extractors.extractor import fingerprint_of
 
-FORMATS = ("json", "csv", *(suffix.removeprefix(".") for suffix in TRACKS))
-"""Formats of a file for each recording."""
+FORMATS = ("json", "csv", *(suffix.removeprefix(".") for suffix in TRACKS), SHARDS)
+"""Formats of a file for each recording, and that of shards."""
 BATCH = 8
 """Recordings of features that share a batch at the most, as in `Localizer.detect_many`."""
 TOGETHER = BATCH * LOOK_AHEAD
@@ -50,7 +52,7 @@ class DetectionOutcome:
         damaged: packets that could not be decoded, and were skipped.
         took: seconds of work; recordings that were worked on together share them evenly.
         error: why it failed; `None` if it did not.
-        was_there: whether its file was there already.
+        was_there: whether its detections were there already.
     """
 
     id: str
@@ -70,7 +72,7 @@ class DetectionJob:
     Attributes:
         model: folder of the model.
         out: folder for the detections.
-        format: of the files, one of `FORMATS`.
+        format: of what is written, one of `FORMATS`.
         kind: of the recordings.
         min_score: lowest score in subtitles and labels; the other formats have all.
         device: where the model and the extractor run.
@@ -137,25 +139,27 @@ def setting_of(job: DetectionJob) -> Setting:
 class DetectionWorker(ArchiveWorker):
     """Holds the model, and for videos a process with the extractor."""
 
-    def __init__(self, told: tuple[DetectionJob, Setting]) -> None:
-        """Take what all workers are told."""
-        self._job, self._setting = told
+    def __init__(self, told: tuple[DetectionJob, Setting, NDArray[np.uint64]]) -> None:
+        """Take what all workers are told; of the shards that are there, `digests_there`."""
+        self._job, self._setting, there = told
+        self._store = _store(self._job, there)
         self._localizer: Localizer | None = None
         self._backbone: Backbone | None = None
         found_there(self._job.places)
 
     def work(self, window: Sequence[Entry]) -> Iterator[dict[str, Any]]:
-        """Detect in the recordings of a window, if any of their files is missing."""
-        missing = [entry for entry in window if not self._file(entry.id).exists()]
+        """Detect in the recordings of a window, if those of any are missing."""
+        missing = self._store.begin([entry.id for entry in window])
         for entry in window:
-            if entry not in missing:
+            if entry.id not in missing:
                 yield asdict(DetectionOutcome(id=entry.id, path=entry.path, was_there=True))
         if missing:
             if self._localizer is None:
                 torch.set_num_threads(self._job.threads)
                 self._localizer = replace(_localizer(self._job), inputs=self._setting.inputs)
             work = self._in_features if self._job.kind == "features" else self._in_videos
-            yield from map(asdict, work(self._localizer, window, frozenset(entry.id for entry in missing)))
+            yield from map(asdict, work(self._localizer, window, missing))
+        self._store.end()
 
     def _in_features(
         self, localizer: Localizer, window: Sequence[Entry], missing: frozenset[str]
@@ -175,7 +179,7 @@ class DetectionWorker(ArchiveWorker):
             return
         for found in localizer.detect_many(recordings, batch_size=BATCH):
             if found.video_id in missing:
-                self._write(found)
+                self._store.keep(found)
                 took = (time.perf_counter() - began) / len(window)
                 name = found.video_id
                 yield DetectionOutcome(id=name, path=paths[name], detections=len(found), took=took)
@@ -202,11 +206,11 @@ class DetectionWorker(ArchiveWorker):
             array = np.load(features, allow_pickle=False)
         try:
             found = localizer.detect(
-                Recording(array, entry.id, made.duration, setting.description.rate, source=entry.path)
+                Recording(array, entry.id, made.duration, setting.description.rate, source=shown(entry.path))
             )
         except Exception as fault:
             return _failed(entry, what_went_wrong(fault))
-        self._write(found)
+        self._store.keep(found)
         return DetectionOutcome(
             id=entry.id,
             path=entry.path,
@@ -216,16 +220,11 @@ class DetectionWorker(ArchiveWorker):
             took=time.perf_counter() - began,
         )
 
-    def _file(self, name: str) -> Path:
-        return Path(self._job.out, f"{name}.{self._job.format}")
 
-    def _write(self, found: Detections) -> None:
-        file = self._file(found.video_id)
-        with writing(file):
-            if self._job.format in ("json", "csv"):
-                write_detections([found], file)
-            else:
-                write_track(found.above(self._job.min_score), file)
+def _store(job: DetectionJob, there: NDArray[np.uint64]) -> DetectionStore:
+    if job.format == SHARDS:
+        return ShardStore(Path(job.out), there, as_they_come=job.kind == "videos")
+    return FileStore(Path(job.out), job.format, job.min_score)
 
 
 def _localizer(job: DetectionJob) -> Localizer:
@@ -236,18 +235,20 @@ def _localizer(job: DetectionJob) -> Localizer:
 
 def _opened(localizer: Localizer, entry: Entry) -> Recording:
     """Open features, unless the `features.json` beside them says that they are of another making, or signals."""
-    path = Path(entry.path)
-    if localizer.inputs.kind == "signals":
-        return Recording(open_recording(path, localizer.inputs), id=entry.id, source=entry.path)
-    description, place = FeatureDescription.of_folder(path.parent), f"{path.parent}: features.json"
-    localizer.inputs.completed(description, place)
-    if description is not None and localizer.extractor is not None:
-        description.refuse_contradiction(place, fingerprint=localizer.extractor.fingerprint)
-    return Recording(view_feature_file(path), id=entry.id, source=entry.path)
+    source = shown(entry.path)
+    # Of a copy, what is mapped into memory stays there when its name is removed.
+    with local_copy(entry.path, beside=(FILE_NAME,)) as path:
+        if localizer.inputs.kind == "signals":
+            return Recording(open_recording(path, localizer.inputs), id=entry.id, source=source)
+        description, place = FeatureDescription.of_folder(path.parent), f"{path.parent}: {FILE_NAME}"
+        localizer.inputs.completed(description, place)
+        if description is not None and localizer.extractor is not None:
+            description.refuse_contradiction(place, fingerprint=localizer.extractor.fingerprint)
+        return Recording(view_feature_file(path), id=entry.id, source=source)
 
 
 def _failed(entry: Entry, reason: str) -> DetectionOutcome:
-    return DetectionOutcome(id=entry.id, path=entry.path, error=reason.removeprefix(f"{entry.path}: "))
+    return DetectionOutcome(id=entry.id, path=entry.path, error=reason.removeprefix(f"{shown(entry.path)}: "))
 
 
 def _choice(job: DetectionJob, made: FeatureDescription) -> ExtractorChoice:

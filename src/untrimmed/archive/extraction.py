@@ -7,14 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from untrimmed.archive.backbone import Backbone, greeting_of
 from untrimmed.archive.cluster import ClusterConfig, connected, room_for
+from untrimmed.archive.decoding import open_backbone
 from untrimmed.archive.outcomes import OutcomeFile, Tally, outcomes_beside
 from untrimmed.archive.pipeline import ArchiveWorker, asked, count, found_there, outcomes
 from untrimmed.data.features import FeatureDescription
 from untrimmed.data.features.writing import feature_folder
+from untrimmed.data.remote import refuse_address, refuse_out
 from untrimmed.video.extraction.manifest import Entry
 from untrimmed.video.extraction.one_video import SHOTS, Outcome, Task
 from untrimmed.video.extraction.planning import plan_one
@@ -60,8 +63,8 @@ def extract_archive(
 
     All machines have to see the videos, the folder and the weights under the same paths. Each video is written by the
     worker that made it, beside its place and renamed; a run that was ended at any instant goes on when it is started
-    again. A worker that is lost is replaced by Ray, and its videos are begun anew. What is wrong with a video, also if
-    it ends the process of its decoder, stands in the file of outcomes.
+    again. A worker that is lost is replaced by Ray, and its videos are begun anew; so is a video whose decoder is lost.
+    What is wrong with a video, also if it ends the process of its decoder, stands in the file of outcomes.
 
     Args:
         paths: of videos, of folders that are searched for videos, and of manifests, which are read as a stream.
@@ -82,12 +85,15 @@ def extract_archive(
         UntrimmedError: if the extractor cannot be opened for another reason.
         FeatureError: if the folder cannot be written to.
     """
+    refuse_out(Path(out))
+    for path in paths:
+        refuse_address(Path(path), "source", "Name it in a manifest")
     out = Path.cwd() / out
     beside = outcomes_beside(out) if outcomes_file is None else Path(outcomes_file)
     sources = [Path.cwd() / path for path in paths]
     with ExitStack() as stack:
         stack.enter_context(connected(cluster))
-        room, device = room_for(cluster, extractor.device)
+        room, device = room_for(cluster, extractor.device, decoding=True)
         videos = count(sources, "videos")
         choice = replace(extractor, device=device)
         places = [str(Path.cwd()), *(str(place) for place in sys.path if place)]
@@ -95,6 +101,7 @@ def extract_archive(
         job = ExtractionJob(
             choice=choice,
             threads=cluster.threads,
+            decoders=room.decoders,
             places=tuple(places),
             out=str(out),
             description=greeting.description,
@@ -126,6 +133,7 @@ class ExtractionJob:
     Attributes:
         choice: of the extractor.
         threads: that it computes with.
+        decoders: of each worker.
         places: where modules are looked for, besides those of the worker's own machine.
         out: the folder.
         description: of the features.
@@ -135,6 +143,7 @@ class ExtractionJob:
 
     choice: ExtractorChoice
     threads: int
+    decoders: int
     places: tuple[str, ...]
     out: str
     description: FeatureDescription
@@ -143,12 +152,13 @@ class ExtractionJob:
 
 
 class ExtractionWorker(ArchiveWorker):
-    """Makes features of one video after another; its backbone is opened when there is something to do."""
+    """Makes features of one video after another, or of several at once; its backbone is opened when it is needed."""
 
     def __init__(self, job: ExtractionJob) -> None:
         """Take what all workers are told."""
         self._job = job
         self._backbone: Backbone | None = None
+        self._opening = Lock()
         found_there(job.places)
 
     def work(self, window: Sequence[Entry]) -> Iterator[dict[str, Any]]:
@@ -164,10 +174,15 @@ class ExtractionWorker(ArchiveWorker):
         if task is None:
             assert known is not None
             return known
-        if self._backbone is None:
-            self._backbone = Backbone(job.choice, job.threads, job.description)
-        outcome = self._backbone.carry_out(task)
+        outcome = self._opened().carry_out(task)
         return outcome if known is None else replace(outcome, rows=known.rows)
+
+    def _opened(self) -> Backbone:
+        job = self._job
+        with self._opening:
+            if self._backbone is None:
+                self._backbone = open_backbone(job.choice, job.threads, job.description, job.decoders)
+            return self._backbone
 
 
 def _greeting_there(choice: ExtractorChoice, threads: int, places: Sequence[str]) -> Greeting:

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from untrimmed.data.features.writing import writing
+from untrimmed.data.remote import shown
 
 SHOWN = 20
 """Failures and damaged videos that are kept to be shown; all are in the file."""
@@ -48,7 +49,7 @@ class Tally:
         if outcome["error"] is not None:
             self.failed += 1
             if len(self.failures) < SHOWN:
-                self.failures.append((outcome["id"], outcome["path"], outcome["error"]))
+                self.failures.append((outcome["id"], shown(outcome["path"]), outcome["error"]))
         elif outcome["was_there"]:
             self.were_there += 1
         else:
@@ -56,7 +57,7 @@ class Tally:
             self.rows += outcome.get("rows") or 0
         self.seconds += outcome["duration"] or 0.0
         if outcome.get("damaged") and len(self.damaged) < SHOWN:
-            self.damaged.append((outcome["path"], outcome["damaged"]))
+            self.damaged.append((shown(outcome["path"]), outcome["damaged"]))
 
     @property
     def recordings(self) -> int:
@@ -79,13 +80,14 @@ class OutcomeFile:
             self._file = path.open("w", encoding="utf-8", buffering=1)  # a line at a time
 
     def add(self, outcome: Mapping[str, Any]) -> None:
-        """Write a line.
+        """Write a line; of an address, without what is secret in it.
 
         Raises:
             UnwritableError: if the disk is full, for example.
         """
+        told = dict(outcome) | {"path": shown(outcome["path"])}
         with writing(self._path):
-            self._file.write(json.dumps(outcome, ensure_ascii=False) + "\n")
+            self._file.write(json.dumps(told, ensure_ascii=False) + "\n")
 
     def __enter__(self) -> Self:
         return self

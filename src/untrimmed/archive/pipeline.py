@@ -5,7 +5,7 @@
     sources -> entries, read as a stream -> windows of a few -> a pool of workers -> outcomes, as they come
 
 A window is a task of its own, so that the loss of a worker costs the windows that it holds; Ray gives them to another
-one. At most `IN_FLIGHT` windows wait at each worker, and the reader of a manifest waits for them: memory does not grow
+one. A bounded number of windows wait at each worker, and the reader of a manifest waits for them: memory does not grow
 with the archive.
 """
 
@@ -30,7 +30,8 @@ from untrimmed.errors import ModelError, ProcessError, UntrimmedError
 from untrimmed.video.extraction.manifest import Entry
 
 IN_FLIGHT = 2
-"""Windows that each worker is given at a time: while it works on one, the next is there already."""
+"""Windows that each worker is given at a time: while it works on one, the next is there already. A worker with several
+decoders works on as many windows at once, and is given that many more."""
 SPARE = 0.01
 """Part of a core that each worker leaves to the reading of sources, which takes a tenth of it. Workers are there from
 the beginning to the end: with all of the cores reserved for them, nothing would ever be read."""
@@ -124,14 +125,23 @@ def outcomes(
         size: entries that a window has.
         worker: the class of the workers; it is called with `job`.
         job: can be pickled.
-        room: of the workers.
+        room: of the workers; with several decoders, each is called by as many threads at once.
 
     Raises:
         UntrimmedError: if the run cannot go on.
     """
     from ray.data import ActorPoolStrategy  # noqa: PLC0415  an extra
 
-    pool = ActorPoolStrategy(min_size=room.least, max_size=room.most, max_tasks_in_flight_per_actor=IN_FLIGHT)
+    abreast = max(1, room.decoders)
+    several: dict[str, Any] = {}
+    if abreast > 1:
+        several = {"max_concurrent_calls_per_actor": abreast, "enable_true_multi_threading": True}
+    pool = ActorPoolStrategy(
+        min_size=room.least,
+        max_size=room.most,
+        max_tasks_in_flight_per_actor=abreast - 1 + IN_FLIGHT,
+        **several,
+    )
     windows = _stream(lambda: _windows(sources, kind, size))
     resources = {"num_cpus": room.cpus - SPARE, **({"num_gpus": room.gpus} if room.gpus else {})}
     for row in _rows(windows.map(worker, fn_constructor_args=(job,), compute=pool, **resources)):

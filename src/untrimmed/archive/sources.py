@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from untrimmed.data.features.folder import files_by_video
 from untrimmed.data.features.formats import FORMATS
+from untrimmed.data.remote import check_protocol, is_address, name_at, shown
 from untrimmed.data.signals.table import TABLES
-from untrimmed.errors import VideoError
 from untrimmed.video.extraction.finding import find_videos, same_id
-from untrimmed.video.extraction.manifest import Entry, is_address, is_manifest, read_manifest
+from untrimmed.video.extraction.manifest import Entry, is_manifest, read_manifest
 
 Kind = Literal["videos", "features"]
 
@@ -24,16 +24,14 @@ def entries(sources: Sequence[Path], kind: Kind) -> Iterator[Entry]:
     """Yield what files, folders and manifests stand for, in their order; manifests are read as it goes.
 
     Raises:
-        UntrimmedError: if one of them cannot be read, or stands for nothing; or if a manifest names addresses.
+        UntrimmedError: if one of them cannot be read, or stands for nothing; or if a manifest names addresses of a
+            protocol that is not known here.
     """
     for source in sources:
         if is_manifest(source):
-            for number, entry in enumerate(read_manifest(source), start=1):
+            for entry in read_manifest(source):
                 if is_address(entry.path):
-                    raise VideoError(
-                        f"{source}: row {number}: {entry.path!r} is an address, but paths of files are expected. Mount "
-                        "the store on all machines of the cluster"
-                    )
+                    check_protocol(entry.path)
                 yield entry
         elif kind == "videos":
             yield from (Entry(name, str(path)) for name, path in find_videos([source]).items())
@@ -51,7 +49,8 @@ def kind_of(source: Path) -> Kind:
         VideoError: if the manifest cannot be read.
     """
     first = next(read_manifest(source))
-    return "features" if Path(first.path).suffix in (*FORMATS, *TABLES) else "videos"
+    name = name_at(first.path) if is_address(first.path) else first.path
+    return "features" if Path(name).suffix in (*FORMATS, *TABLES) else "videos"
 
 
 def digest(name: str) -> int:
@@ -75,5 +74,5 @@ def refuse_same_ids(sources: Sequence[Path], kind: Kind, suspects: frozenset[int
     for entry in entries(sources, kind):
         if digest(entry.id) in suspects:
             if entry.id in seen:
-                raise same_id(entry.id, seen[entry.id], entry.path)
+                raise same_id(entry.id, shown(seen[entry.id]), shown(entry.path))
             seen[entry.id] = entry.path

@@ -11,7 +11,7 @@ from untrimmed.errors import ConfigError
 
 
 def ray_cluster(
-    ray: str | None, workers: str | None, threads: int | None, outcomes: Path | None
+    ray: str | None, workers: str | None, threads: int | None, outcomes: Path | None, decoders: int | None = None
 ) -> ClusterConfig | None:
     """Return the cluster that options ask for; `None` if the work is to be done without one.
 
@@ -19,11 +19,13 @@ def ray_cluster(
         ConfigError: if an option is wrong, or has no effect.
     """
     if ray is None:
-        for name, value in (("workers", workers), ("threads", threads), ("outcomes", outcomes)):
+        for name, value in (("workers", workers), ("threads", threads), ("decoders", decoders), ("outcomes", outcomes)):
             if value is not None:
                 raise ConfigError(f"--{name} has an effect with --ray only: leave it out")
         return None
-    return ClusterConfig(address=ray, workers=_range(workers), threads=1 if threads is None else threads)
+    return ClusterConfig(
+        address=ray, workers=_range(workers), threads=1 if threads is None else threads, decoders=decoders
+    )
 
 
 def warn_of_damaged(tally: Tally) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -16,13 +17,16 @@ from untrimmed.cli.console import show_json, show_table, warn
 from untrimmed.cli.detect_archive import detect_in_cluster
 from untrimmed.cli.detect_features import FeatureRecordings, are_features
 from untrimmed.cli.detect_outputs import Outputs, TrackFormat, planned
+from untrimmed.cli.detect_shards import Shards
 from untrimmed.cli.detect_videos import Videos
 from untrimmed.cli.sizes import byte_count
 from untrimmed.data.annotations import Annotations
+from untrimmed.data.check.report import count
 from untrimmed.data.detections import Detections
 from untrimmed.data.formats.annotation_files import open_videos
 from untrimmed.data.formats.class_scores import read_class_scores
 from untrimmed.data.formats.detection_files import TRACKS, output_suffix, write_detections, write_track
+from untrimmed.data.remote import refuse_out
 from untrimmed.detection.fusion import fuse_all
 from untrimmed.detection.localizer import Localizer
 from untrimmed.errors import ConfigError
@@ -81,7 +85,8 @@ def detect(
         File to write detections to: all of them to .csv, .csv.gz or .json; those of one recording from `--min-score`
         to .vtt or .ass (subtitles) or .txt (labels of Audacity). With `--format` a folder.
     format
-        Write such a file for each recording into the folder `--out`.
+        Write such a file for each recording into the folder `--out`; of parquet, files with many recordings each, to
+        which a further run adds what is missing.
     render
         Write a copy of the video with a timeline of the detections from `--min-score`: a .mp4 file; or a folder.
     confident
@@ -127,6 +132,8 @@ def detect(
     json
         Print as JSON.
     """
+    if out is not None:
+        refuse_out(out)
     cluster = ray_cluster(ray, workers, threads, outcomes)
     if cluster is not None:
         _refuse(
@@ -188,17 +195,18 @@ def detect(
     fusing = None if class_scores is None else _Fusing(class_scores, top_classes, recordings.names, known)
     labels = localizer.labels if fusing is None else fusing.labels
     lettering = Lettering() if render is None else _lettering(labels, font)
-    found = []
-    for one in recordings.detections():
-        fused = one if fusing is None else fusing(one)
-        found.append(fused)
-        _write(fused, min_score, outputs, recordings, lettering)
+    shards = None
+    if outputs.shards is not None:
+        of_classes = None if class_scores is None else (class_scores, top_classes)
+        shards = Shards(outputs.shards, recordings.names, localizer, of_classes, videos=not features)
+    write = partial(_write, min_score=min_score, outputs=outputs, recordings=recordings, lettering=lettering)
+    found = _detected(recordings, shards, fusing, write)
     if outputs.table is not None and found:
         write_detections(found, outputs.table)
     failures = recordings.failures if isinstance(recordings, Videos) else {}
     _show(found, min_score, top, json=json, any_failed=bool(failures))
-    for file in () if json else outputs.paths(each.video_id for each in found):
-        print(f"Written: {file}")
+    if not json:
+        _say_where(found, outputs, shards)
     for failure in failures.values():
         print(f"untrimmed: {failure}", file=sys.stderr)
     if failures:
@@ -249,6 +257,29 @@ def _lettering(labels: Sequence[str], font: Path | None) -> Lettering:
     return lettering
 
 
+def _detected(
+    recordings: FeatureRecordings | Videos,
+    shards: Shards | None,
+    fusing: _Fusing | None,
+    write: Callable[[Detections], object],
+) -> list[Detections]:
+    """Detect in all recordings, or in those that shards lack, and write what is found as it comes."""
+    found = []
+    try:
+        for one in recordings.detections(recordings.names if shards is None else shards.wanted):
+            if shards is not None and not shards.misses(one.video_id):
+                continue
+            fused = one if fusing is None else fusing(one)
+            found.append(fused)
+            if shards is not None:
+                shards.keep(fused)
+            write(fused)
+    finally:
+        if shards is not None:
+            shards.end()
+    return found
+
+
 def _write(
     found: Detections,
     min_score: float,
@@ -267,6 +298,13 @@ def _write(
     if name in outputs.renders:
         assert isinstance(recordings, Videos)
         recordings.render(shown, outputs.renders[name], lettering)
+
+
+def _say_where(found: Sequence[Detections], outputs: Outputs, shards: Shards | None) -> None:
+    if shards is not None and shards.were_there:
+        print(f"{outputs.shards}: detections of {count(shards.were_there, 'recording')} were there already")
+    for file in outputs.paths(each.video_id for each in found):
+        print(f"Written: {file}")
 
 
 def _show(found: Sequence[Detections], min_score: float, top: int, *, json: bool, any_failed: bool) -> None:

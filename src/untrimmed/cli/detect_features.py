@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,10 @@ from untrimmed.data.features import (
     open_features,
     view_feature_file,
 )
+from untrimmed.data.features.description import FILE_NAME
 from untrimmed.data.features.formats import FORMATS
 from untrimmed.data.inputs import Inputs
+from untrimmed.data.remote import local_copy, refuse_address, shown
 from untrimmed.data.signals.opening import open_recording, open_signals
 from untrimmed.data.signals.table import TABLES
 from untrimmed.detection.localizer import Localizer
@@ -37,8 +39,13 @@ def are_features(path: Path) -> bool:
     """Whether a path is of features or signals, and not of videos.
 
     It is if it is a feature file, an archive or a table, by its suffix; a folder with feature files, or with tables and
-    nothing else but notes; or a folder of such folders only, one for each stream.
+    nothing else but notes; or a folder of such folders only, one for each stream. Of a manifest, its first row says it.
+
+    Raises:
+        ConfigError: if it is an address.
+        VideoError: if it is a manifest that cannot be read.
     """
+    refuse_address(path, "path", "Name it in a manifest: a .csv file with a column `path`")
     if not path.is_dir():
         if is_manifest(path):
             return kind_of(path) == "features"
@@ -78,21 +85,20 @@ class FeatureRecordings:
             ConfigError: if the features were made in another way than those that the model was trained on.
         """
         self._localizer = localizer
-        self._recordings: Iterator[Recording]
+        self._open: Callable[[str], Recording]
         if is_manifest(path):
             files = _named(path, ids)
             self.names = list(files)
             videos = _known(self.names, known)
-            self._recordings = (
-                _recording(name, _array(file, key, localizer), str(file), videos.get(name))
-                for name, file in files.items()
+            self._open = lambda name: _recording(
+                name, _copied(files[name], key, localizer), shown(files[name]), videos.get(name)
             )
             return
         if not ids and (path.suffix in TABLES or holds_one_array(path)):
             array = _array(path, key, localizer)
             video = _known([path.stem], known).get(path.stem)
             self.names = [path.stem]
-            self._recordings = iter([_recording(path.stem, array, str(path), video)])
+            self._open = lambda name: _recording(name, array, str(path), video)
             return
         inputs = _inputs(path, key, localizer)
         store = inputs.store
@@ -103,30 +109,34 @@ class FeatureRecordings:
             source = f"{path}: {name!r}"
             shape = inputs.config.clips(rows, source), inputs.config.dimension(columns)
             checked_dimension(shape, localizer.model.config.input_dim, source)
-        self._recordings = (
-            _recording(name, store.view(name), f"{path}: {name!r}", videos.get(name)) for name in self.names
-        )
+        self._open = lambda name: _recording(name, store.view(name), f"{path}: {name!r}", videos.get(name))
 
-    def detections(self) -> Iterator[Detections]:
-        """Yield the detections of each recording, which is read when it is its turn."""
-        return with_progress(self._localizer.detect_many(self._recordings), "detecting", len(self.names))
+    def detections(self, names: Sequence[str]) -> Iterator[Detections]:
+        """Yield the detections of each of these recordings, which is read when it is its turn."""
+        return with_progress(self._localizer.detect_many(map(self._open, names)), "detecting", len(names))
 
 
-def _named(manifest: Path, ids: Sequence[str]) -> dict[str, Path]:
-    """Return the files that a manifest names, by id, in its order; of these ids, if there are any.
+def _named(manifest: Path, ids: Sequence[str]) -> dict[str, str]:
+    """Return the paths or addresses that a manifest names, by id, in its order; of these ids, if there are any.
 
     Raises:
         VideoError: if the manifest is wrong, or names two files for one id.
         ConfigError: if an id is none of the manifest's.
     """
-    files: dict[str, Path] = {}
+    files: dict[str, str] = {}
     for entry in entries([manifest], "features"):
         if entry.id in files:
-            raise same_id(entry.id, str(files[entry.id]), entry.path)
-        files[entry.id] = Path(entry.path)
+            raise same_id(entry.id, shown(files[entry.id]), shown(entry.path))
+        files[entry.id] = entry.path
     if unknown := [name for name in ids if name not in files]:
         raise ConfigError(f"{manifest}: names no recording {unknown[0]!r}")
     return {name: files[name] for name in ids} if ids else files
+
+
+def _copied(path: str, key: str | None, localizer: Localizer) -> NDArray[Any]:
+    """Return the features of a recording at a path or an address, as `_array` does."""
+    with local_copy(path, beside=(FILE_NAME,)) as file:
+        return _array(file, key, localizer)  # what is mapped into memory stays there when the copy is removed
 
 
 def _array(path: Path, key: str | None, localizer: Localizer) -> NDArray[Any]:

@@ -10,12 +10,13 @@ from rich.progress import Progress, TaskID
 
 from untrimmed.cli.console import bar, warn
 from untrimmed.data.detections import Detections
+from untrimmed.data.remote import is_address, local_copy, shown
 from untrimmed.detection.backbone import open_users_choice
 from untrimmed.detection.localizer import Localizer
 from untrimmed.detection.recording import Recording
-from untrimmed.errors import ConfigError, VideoError
+from untrimmed.errors import ConfigError, DataError, VideoError
 from untrimmed.video.extraction.feature_stream import OnProgress
-from untrimmed.video.extraction.finding import find_videos
+from untrimmed.video.extraction.finding import find_sources
 from untrimmed.video.extraction.one_video import what_went_wrong
 from untrimmed.video.extraction.videos import extract_features
 from untrimmed.video.reading.reader import probe
@@ -27,11 +28,11 @@ class Videos:
     """Videos to detect in.
 
     Attributes:
-        files: of each of them, by id.
+        files: path or address of each of them, by id.
         failures: what is wrong with those that could not be read, by id.
     """
 
-    files: Mapping[str, Path]
+    files: Mapping[str, str]
     failures: dict[str, str]
 
     def __init__(
@@ -50,9 +51,9 @@ class Videos:
             ModelError: if the extractor that the model was trained on is not known, or not here.
             ConfigError: if there is no such extractor.
         """
-        self.files, self.failures = find_videos(paths), {}
-        if len(self.files) == 1:
-            probe(*self.files.values())  # what is no video need not wait for an extractor
+        self.files, self.failures = find_sources(paths), {}
+        if len(self.files) == 1 and not is_address(file := next(iter(self.files.values()))):
+            probe(Path(file))  # what is no video need not wait for an extractor
         if extractor is not None:
             device = str(next(localizer.model.parameters()).device)
             localizer = localizer.with_extractor(open_users_choice(extractor, localizer.inputs, device))
@@ -66,15 +67,15 @@ class Videos:
         """Their ids."""
         return list(self.files)
 
-    def detections(self) -> Iterator[Detections]:
-        """Yield the detections of each video that can be read; the others are in `failures` afterwards.
+    def detections(self, names: Sequence[str]) -> Iterator[Detections]:
+        """Yield the detections of each of these videos that can be read; the others are in `failures` afterwards.
 
         Raises:
             ConfigError: if the extractor is a program of the user's that does not do what it has to.
         """
-        for name, file in self.files.items():
+        for name in names:
             try:
-                recording = self._extracted(name, file)
+                recording = self._extracted(name, self.files[name])
                 found = self._localizer.detect(recording)
             except ConfigError:
                 raise
@@ -87,9 +88,11 @@ class Videos:
         """Write a copy of a video with its detections; if it cannot be, that is in `failures` afterwards."""
         name = found.video_id
         try:
-            with self._shown("rendering", name) as progress:
+            with local_copy(self.files[name]) as file, self._shown("rendering", name) as progress:
+                if out.exists() and file.exists() and out.samefile(file):  # by a file:// address
+                    raise VideoError(f"{out}: is the video itself, which is never overwritten")
                 copied = render(
-                    self.files[name],
+                    file,
                     out,
                     found,
                     duration=self._durations[name],
@@ -97,20 +100,20 @@ class Videos:
                     allow_truncated=self._allow_truncated,
                     on_progress=progress,
                 )
-        except VideoError as error:
+        except DataError as error:
             self._failed(name, str(error))
             return
         if copied.lost_sound is not None:
             warn(f"{out}: has no sound, because mp4 cannot hold {copied.lost_sound}")
 
-    def _extracted(self, name: str, file: Path) -> Recording:
-        with self._shown("detecting", name) as progress:
+    def _extracted(self, name: str, source: str) -> Recording:
+        with local_copy(source) as file, self._shown("detecting", name) as progress:
             video = extract_features(file, self._extractor, allow_truncated=self._allow_truncated, on_progress=progress)
         if video.damaged:
-            warn(f"{file}: {video.damaged} damaged packet{'s were' if video.damaged > 1 else ' was'} left out")
+            warn(f"{shown(source)}: {video.damaged} damaged packet{'s were' if video.damaged > 1 else ' was'} left out")
         self._durations[name] = video.duration
         rate = self._extractor.grid.rate
-        return Recording(video.features, id=name, duration=video.duration, rate=rate, source=str(file))
+        return Recording(video.features, id=name, duration=video.duration, rate=rate, source=shown(source))
 
     @contextmanager
     def _shown(self, doing: str, name: str) -> Iterator[OnProgress]:
@@ -120,7 +123,7 @@ class Videos:
             yield _Telling(progress, progress.add_task(f"{doing} {name}", total=None, note=f"seconds{of_all}"))
 
     def _failed(self, name: str, reason: str) -> None:
-        file = str(self.files[name])
+        file = shown(self.files[name])
         self.failures[name] = reason if file in reason else f"{file}: {reason}"
 
 

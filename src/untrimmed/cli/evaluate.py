@@ -53,7 +53,8 @@ def evaluate(
     model
         The folder of a run, its `best` folder, or any other model folder.
     detections
-        Detections to score, instead of a model: CSV (also .csv.gz) or ActivityNet-style JSON.
+        Detections to score, instead of a model: CSV (also .csv.gz), ActivityNet-style JSON, or a folder of parquet
+        shards.
     annotations
         The truth: ActivityNet-style JSON; or the folder with EPIC-KITCHENS' or Ego4D's own files, or one of them.
     features

@@ -42,6 +42,7 @@ def extract(
     ray: str | None = None,
     workers: str | None = None,
     threads: int | None = None,
+    decoders: int | None = None,
     outcomes: Path | None = None,
     json: bool = False,
 ) -> None:
@@ -90,12 +91,15 @@ def extract(
         as many as there is room for.
     threads
         With `--ray`, cores that each worker takes; 1 where nothing is said.
+    decoders
+        With `--ray`, how many videos are decoded at once for each worker, by processes of a core each anywhere in the
+        cluster; 0 is in the worker itself, as it is where nothing is said, but on a GPU up to 4.
     outcomes
         With `--ray`, file for what came of each video, a line of JSON for each; by default beside the folder.
     json
         Print what came of each video as JSON; with `--ray`, the sum, and the name of that file.
     """
-    cluster = ray_cluster(ray, workers, threads, outcomes)
+    cluster = ray_cluster(ray, workers, threads, outcomes, decoders)
     if cluster is not None:
         if processes is not None:
             raise ConfigError("--processes is for one machine; with --ray, say --workers")

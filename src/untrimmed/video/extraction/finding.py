@@ -6,8 +6,9 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from untrimmed.data.remote import check_protocol, is_address, refuse_address, shown
 from untrimmed.errors import ConfigError, VideoError
-from untrimmed.video.extraction.manifest import SUFFIXES, is_address, read_manifest
+from untrimmed.video.extraction.manifest import SUFFIXES, read_manifest
 
 VIDEO_SUFFIXES = frozenset(
     (
@@ -20,7 +21,23 @@ VIDEO_SUFFIXES = frozenset(
 
 
 def find_videos(paths: Iterable[str | Path]) -> dict[str, Path]:
-    """Find the videos that are meant by names of files, folders and manifests.
+    """Find the videos that are meant by names of files, folders and manifests; see `find_sources`.
+
+    Returns:
+        The path of each video by its id, sorted by id.
+
+    Raises:
+        VideoError: see `find_sources`.
+        ConfigError: if a manifest names addresses.
+    """
+    sources = find_sources(paths)
+    if address := next((shown(source) for source in sources.values() if is_address(source)), None):
+        raise ConfigError(f"{address}: is an address, but files of this machine are expected here")
+    return {video_id: Path(source) for video_id, source in sources.items()}
+
+
+def find_sources(paths: Iterable[str | Path]) -> dict[str, str]:
+    """Find the videos that are meant by names of files, folders and manifests, at paths or addresses.
 
     A manifest is a `.csv`, `.tsv` or `.parquet` file that names videos (see `manifest`). A folder stands for all files
     below it that have one of the `VIDEO_SUFFIXES`; hidden files and folders are left out, and links are followed,
@@ -30,20 +47,22 @@ def find_videos(paths: Iterable[str | Path]) -> dict[str, Path]:
         paths: of files, folders and manifests. What is meant twice is taken once.
 
     Returns:
-        The path of each video by its id, which is the file's name without suffix unless a manifest says another;
-        sorted by id. Whether the files that a manifest names are there is not looked at.
+        The path or address of each video by its id, which is the file's name without suffix unless a manifest says
+        another; sorted by id. Whether what a manifest names is there is not looked at. Addresses are opened by
+        `untrimmed.data.remote.local_copy`.
 
     Raises:
         VideoError: if there is no such file, a folder has no videos or cannot be listed, a manifest is wrong, two files
             have one id, or a file's name cannot be an id.
-        ConfigError: if a manifest names addresses.
+        ConfigError: if a manifest names addresses of a protocol that is not known here.
+        MissingExtraError: if it names addresses, and fsspec is not installed.
     """
-    videos: dict[str, Path] = {}
+    videos: dict[str, str] = {}
     for path in [_existing(Path(path)) for path in paths]:
         for video_id, file in _meant_by(path):
             other = videos.setdefault(video_id, file)
             if other != file and not _same_file(other, file):
-                raise same_id(video_id, str(other), str(file))
+                raise same_id(video_id, shown(other), shown(file))
     return dict(sorted(videos.items()))
 
 
@@ -55,20 +74,21 @@ def same_id(video_id: str, one: str, other: str) -> VideoError:
     )
 
 
-def _meant_by(path: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the id and the file of each video that a path stands for."""
+def _meant_by(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield the id and the path or address of each video that a path stands for."""
     if path.is_dir():
-        yield from ((_id_of(file), file) for file in _videos_in(path))
+        yield from ((_id_of(file), str(file)) for file in _videos_in(path))
     elif path.suffix.lower() in SUFFIXES:
         for entry in read_manifest(path):
             if is_address(entry.path):
-                raise ConfigError(f"{path}: {entry.path!r} is an address, but files of this machine are expected here")
-            yield entry.id, Path(entry.path)
+                check_protocol(entry.path)
+            yield entry.id, entry.path
     else:
-        yield _id_of(path), path
+        yield _id_of(path), str(path)
 
 
 def _existing(path: Path) -> Path:
+    refuse_address(path, "video", "Name it in a manifest: a .csv file with a column `path`")
     if not path.exists():
         raise VideoError(f"{path}: there is no such file or folder")
     return path
@@ -88,8 +108,10 @@ def _id_of(file: Path) -> str:
     return file.stem
 
 
-def _same_file(a: Path, b: Path) -> bool:
-    return a.exists() and b.exists() and a.samefile(b)
+def _same_file(a: str, b: str) -> bool:
+    if is_address(a) or is_address(b):
+        return False
+    return Path(a).exists() and Path(b).exists() and Path(a).samefile(b)
 
 
 def _videos_in(folder: Path) -> list[Path]:

@@ -6,8 +6,9 @@
     2024/05/gate.mp4,gate-may
     /archive/yard.mkv,yard
 
-The column `path` has to be there. The column `id`, where there is one, names the recording; else it is called by the
-name of its file, without suffix. Other columns are ignored. A relative path counts from the folder of the manifest.
+The column `path` has to be there; an address, such as `s3://bucket/a.mp4`, may stand in it as well. The column `id`,
+where there is one, names the recording; else it is called by the name of its file, without suffix. Other columns are
+ignored. A relative path counts from the folder of the manifest.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from untrimmed.data.remote import is_address, name_at
 from untrimmed.errors import MissingExtraError, VideoError
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
@@ -86,20 +88,16 @@ def checked_id(name: str, place: str) -> str:
     return name
 
 
-def is_address(path: str) -> bool:
-    """Whether a path is none of this machine's, but such as `s3://bucket/a.mp4`."""
-    return "://" in path
-
-
 def _entry(row: Mapping[str, Any], manifest: Path, number: int) -> Entry:
     place = f"{manifest}: row {number}"
     path = row.get("path")
     if not isinstance(path, str) or not path:
         raise VideoError(f"{place}: path is {path!r}, but has to be the path of a file")
-    if not is_address(path):
+    file = name_at(path) if is_address(path) else path
+    if file is path:
         path = os.path.normpath(manifest.parent / path)
     name = row.get("id")
-    return Entry(checked_id(PurePosixPath(path).stem if name in (None, "") else str(name), place), path)
+    return Entry(checked_id(PurePosixPath(file).stem if name in (None, "") else str(name), place), path)
 
 
 def _columns(path: Path) -> list[str]:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from untrimmed.data.features.writing import FeatureWriter, UnwritableError, writing
 from untrimmed.data.files import write_atomically
+from untrimmed.data.remote import local_copy, shown
 from untrimmed.errors import UntrimmedError
-from untrimmed.video.extraction.feature_stream import FeatureStream, OnProgress
+from untrimmed.video.extraction.feature_stream import FeatureStream, OnProgress, ReadVideo
 
 if TYPE_CHECKING:
     from untrimmed.video.extractors.extractor import Extractor
@@ -27,7 +28,7 @@ class Task:
 
     Attributes:
         id: of the video.
-        path: of its file.
+        path: of its file, or its address.
         features: file to write its features to; `None` if they are not wanted.
         cuts: file to write the times of its cuts to; `None` if they are not wanted.
         half: whether features are kept as float16.
@@ -71,7 +72,9 @@ class Outcome:
     was_there: bool = False
 
 
-def carry_out(task: Task, extractor: Extractor, on_progress: OnProgress = lambda *_: None) -> Outcome:
+def carry_out(
+    task: Task, extractor: Extractor, on_progress: OnProgress = lambda *_: None, read: ReadVideo | None = None
+) -> Outcome:
     """Do what is to be done with one video, and say what came of it; whatever is wrong with the video is no exception.
 
     Args:
@@ -79,6 +82,7 @@ def carry_out(task: Task, extractor: Extractor, on_progress: OnProgress = lambda
         extractor: what makes features.
         on_progress: is called with the seconds read and those that the container declares, for every frame. Where the
             video is read twice, for features and for cuts, each time counts half.
+        read: opens the video for features; left out, it is decoded in this process. For cuts it always is.
 
     Raises:
         UnwritableError: if a file cannot be written, which is no fault of the video's.
@@ -90,10 +94,11 @@ def carry_out(task: Task, extractor: Extractor, on_progress: OnProgress = lambda
     try:
         if task.features is not None:
             stream = FeatureStream(
-                Path(task.path),
+                task.path,
                 extractor,
                 allow_truncated=task.allow_truncated,
                 on_progress=lambda seconds, declared: on_progress(seconds / times, declared),
+                read=read,
             )
             rows = _write_features(stream, extractor.dimension, Path(task.features), half=task.half)
             duration, damaged = stream.duration, stream.damaged
@@ -114,7 +119,7 @@ def carry_out(task: Task, extractor: Extractor, on_progress: OnProgress = lambda
         damaged=damaged,
         cuts=cuts,
         took=time.perf_counter() - began,
-        error=None if error is None else error.removeprefix(f"{task.path}: "),
+        error=None if error is None else error.removeprefix(f"{shown(task.path)}: "),
     )
 
 
@@ -130,7 +135,8 @@ def _write_cuts(task: Task, path: Path, on_progress: OnProgress) -> int:
     """Write when a video's shots change, in seconds; returns how often they do."""
     from untrimmed.video.shots import find_cuts  # noqa: PLC0415  few ask for cuts, and they need a network of their own
 
-    cuts = find_cuts(task.path, allow_truncated=task.allow_truncated, device=task.device, on_progress=on_progress)
+    with local_copy(task.path) as file:
+        cuts = find_cuts(str(file), allow_truncated=task.allow_truncated, device=task.device, on_progress=on_progress)
     with writing(path):
         write_atomically(path, "".join(f"{line}\n" for line in ("seconds", *(f"{time:.3f}" for time in cuts))))
     return len(cuts)

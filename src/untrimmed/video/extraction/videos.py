@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from untrimmed.data.features import FeatureDescription
 from untrimmed.data.features.writing import feature_folder
+from untrimmed.data.remote import refuse_out, shown
 from untrimmed.errors import ConfigError
 from untrimmed.processors import usable_cores
 from untrimmed.video.extraction.feature_stream import FeatureStream, OnProgress
-from untrimmed.video.extraction.finding import find_videos
+from untrimmed.video.extraction.finding import find_sources
 from untrimmed.video.extraction.one_video import SHOTS, Outcome, Task, carry_out
 from untrimmed.video.extraction.planning import plan_one
 from untrimmed.video.extraction.progress import Progress, ProgressOfAll, now_and_then
@@ -62,7 +63,7 @@ def extract_features(
         VideoError: if the file cannot be decoded, or not all of it.
         FeatureError: if what the extractor makes is not what features have to be.
     """
-    stream = FeatureStream(Path(path), extractor, allow_truncated=allow_truncated, on_progress=on_progress)
+    stream = FeatureStream(path, extractor, allow_truncated=allow_truncated, on_progress=on_progress)
     features = np.concatenate(list(stream))
     return Extracted(features, stream.duration, stream.damaged)
 
@@ -116,7 +117,7 @@ def extract_videos(
     folder. What is wrong with a video does not stop the others.
 
     Args:
-        paths: of videos, of folders that are searched for videos, and of manifests (see `find_videos`).
+        paths: of videos, of folders that are searched for videos, and of manifests (see `find_sources`).
         out: the folder, new or of the same extractor.
         extractor: its name (see `open_extractor`), for processes that each open it; or an extractor, which works in
             this process.
@@ -152,7 +153,7 @@ def extract_videos(
         trust_python=trust_python,
     )
     _refuse_nonsense(choice, processes, out, named=named)
-    videos = find_videos(paths)
+    videos = find_sources(paths)
     with ExitStack() as stack:
         if isinstance(extractor, str):
             count, threads = shared_out(len(videos), processes, usable_cores(), os.environ.get("OMP_NUM_THREADS"))
@@ -170,7 +171,8 @@ def extract_videos(
             before = outcomes.get(outcome.id)
             rows = outcome.rows if before is None else before.rows
             outcomes[outcome.id] = replace(outcome, rows=rows)
-    return Extraction(out, description, {video_id: outcomes[video_id] for video_id in videos})
+    told = {video_id: replace(outcomes[video_id], path=shown(outcomes[video_id].path)) for video_id in videos}
+    return Extraction(out, description, told)
 
 
 def shared_out(videos: int, processes: int | None, cores: int, most_threads: str | None = None) -> tuple[int, int]:
@@ -208,12 +210,13 @@ def _refuse_nonsense(choice: ExtractorChoice, processes: int | None, out: Path, 
             "processes, and how an extractor is made, can be chosen only where it is named; an extractor that is there "
             "already works in this process, and as it is"
         )
+    refuse_out(out)
     if out.exists() and not out.is_dir():
         raise ConfigError(f"{out}: is a file, but a folder for the features is expected; choose another --out")
 
 
 def _plan(
-    videos: Mapping[str, Path], out: Path, dimension: int, every: Task, *, shots: bool
+    videos: Mapping[str, str], out: Path, dimension: int, every: Task, *, shots: bool
 ) -> tuple[list[Task], dict[str, Outcome]]:
     """Return what is to be done, the largest files first, and what is known already of videos whose features are there.
 
@@ -224,7 +227,7 @@ def _plan(
     """
     tasks, known = [], {}
     for video_id, path in videos.items():
-        task, before = plan_one(video_id, str(path), out, dimension, every, shots=shots)
+        task, before = plan_one(video_id, path, out, dimension, every, shots=shots)
         if task is not None:
             tasks.append(task)
         if before is not None:

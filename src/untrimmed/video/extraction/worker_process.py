@@ -9,17 +9,22 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from multiprocessing.connection import Connection
 from queue import SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from untrimmed.data.features.writing import UnwritableError
 from untrimmed.errors import UntrimmedError
 from untrimmed.model.devices import pick_device
+from untrimmed.video.extraction.lanes import Turn, serve_lane
 from untrimmed.video.extraction.one_video import Task, carry_out, what_went_wrong
 from untrimmed.video.extraction.progress import now_and_then
 from untrimmed.video.extractors.opening import open_extractor
+
+if TYPE_CHECKING:
+    from untrimmed.video.extractors.extractor import Extractor
 
 Answer = Callable[[str, Any], None]
 """Tells the parent something: of what kind it is, and what it is."""
@@ -28,14 +33,20 @@ Request = Callable[[], dict[str, Any]]
 """Waits for what the parent asks for next."""
 
 
-def serve() -> None:
-    """Work until the parent has ended: that closes stdin, whatever it died of."""
+def serve(lanes: Sequence[int] = ()) -> None:
+    """Work until the parent has ended: that closes stdin, whatever it died of.
+
+    Args:
+        lanes: file descriptors of connections for `untrimmed.video.extraction.lanes`.
+    """
     answer = _answers()
-    work(_requests().get, answer)
+    work(_requests().get, answer, [Connection(lane) for lane in lanes])
 
 
-def work(request: Request, answer: Answer) -> None:
+def work(request: Request, answer: Answer, lanes: Sequence[Connection] = ()) -> None:
     """Open the extractor that is asked for first, say what it is, and carry out one task after another.
+
+    With lanes, the tasks come through these instead.
 
     Answers `greeting` or `refused` to the first request; to each other one, any number of `progress`, and then
     `outcome` or `unwritable`.
@@ -51,6 +62,9 @@ def work(request: Request, answer: Answer) -> None:
         message = f"extractor {choice['name']!r} cannot be made: {what_went_wrong(error)}"
         answer("refused", ["ConfigError", message])
         return
+    turn = Turn()
+    for lane in lanes:
+        threading.Thread(target=_serve_lane, args=(lane, extractor, turn), daemon=True).start()
     answer("greeting", greeting)
     while True:
         task = Task(**request())
@@ -60,6 +74,13 @@ def work(request: Request, answer: Answer) -> None:
             answer("unwritable", str(error))
         else:
             answer("outcome", asdict(outcome))
+
+
+def _serve_lane(lane: Connection, extractor: Extractor, turn: Turn) -> None:
+    try:
+        serve_lane(lane, extractor, turn)
+    finally:  # whatever it was that ended the thread, nobody may wait for an answer that cannot come
+        os._exit(1)
 
 
 def _answers() -> Answer:

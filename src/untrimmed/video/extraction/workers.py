@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from threading import Lock, Thread
 from types import TracebackType
@@ -24,6 +26,7 @@ from untrimmed import errors
 from untrimmed.data.features import FeatureDescription
 from untrimmed.data.features.writing import UnwritableError
 from untrimmed.errors import ConfigError, ModelError, UntrimmedError
+from untrimmed.video.extraction.lanes import Decoding, Lane
 from untrimmed.video.extraction.one_video import Outcome, Task
 
 OnProgressOf = Callable[[str, float, float | None], object]
@@ -32,7 +35,8 @@ OnProgressOf = Callable[[str, float, float | None], object]
 # Modules are looked for where this process does; not in the working directory, for which -P is needed till then.
 _CODE = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from untrimmed.video.extraction.worker_process import serve; serve()"
+    "from untrimmed.video.extraction.worker_process import serve; "
+    "serve([int(lane) for lane in sys.argv[2:]])"
 )
 # Threads that wait for each other by turning in circles take the cores from those that decode; where these are busy
 # with something else as well, a second thread then makes the work ten times slower instead of faster.
@@ -70,15 +74,35 @@ class Worker:
 
     greeting: Greeting
 
-    def __init__(self, choice: ExtractorChoice, threads: int) -> None:
-        """Start the process; `greet` waits until it is ready."""
+    def __init__(self, choice: ExtractorChoice, threads: int, lanes: int = 0) -> None:
+        """Start the process; `greet` waits until it is ready.
+
+        Args:
+            choice: of the extractor.
+            threads: that it computes with.
+            lanes: videos that `carry_out_fed` may be called for at once, each in a thread; POSIX.
+        """
+        pairs = [socket.socketpair() for _ in range(lanes)]
+        theirs = [end.fileno() for _, end in pairs]
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-u", "-c", _CODE, json.dumps([str(place) for place in sys.path])],
+            [
+                sys.executable,
+                "-P",
+                "-u",
+                "-c",
+                _CODE,
+                json.dumps([str(place) for place in sys.path]),
+                *map(str, theirs),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**_PATIENT, **os.environ, "OMP_NUM_THREADS": str(threads)},
             process_group=0 if os.name == "posix" else None,
+            pass_fds=theirs,
         )
+        for _, end in pairs:
+            end.close()
+        self._lanes = [Lane(Connection(end.detach())) for end, _ in pairs]
         self._choice = choice
 
     def greet(self) -> Greeting:
@@ -112,6 +136,26 @@ class Worker:
             if kind == "unwritable":
                 raise UnwritableError(content)
             on_progress(task.id, *content)
+
+    def carry_out_fed(self, task: Task, decoding: Decoding) -> Outcome:
+        """Let it do something with a video that is decoded elsewhere, beside what it does in other lanes.
+
+        Raises:
+            UnwritableError: if a file cannot be written.
+            WorkerDiedError: if the process has ended.
+        """
+        lane = self._lanes.pop()
+        try:
+            return lane.carry_out(task, decoding)
+        except EOFError:
+            raise WorkerDiedError(self._death()) from None
+        finally:
+            self._lanes.append(lane)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process has not ended yet."""
+        return self._process.poll() is None
 
     def stop(self) -> None:
         """End the process at once. Its files are written so that this does no harm."""
