@@ -24,9 +24,8 @@ from untrimmed.video.reading.clock import Clock
 from untrimmed.video.reading.decoding import Decoder
 from untrimmed.video.reading.opening import FORMATS, MOST_PIXELS, ignore_others, picture_stream, pixel_shape
 from untrimmed.video.reading.pictures import PictureMaker
-from untrimmed.video.reading.reader import Frame
-from untrimmed.video.reading.sampling import sample
-from untrimmed.video.view import Picture, Pictures, View
+from untrimmed.video.reading.reader import Frame, sampled_views
+from untrimmed.video.view import Pictures, View
 
 PROTOCOLS = ("http", "https", "rtsp", "rtsps", "rtmp", "rtmps", "tcp", "udp", "rtp", "srt")
 """Kinds of addresses that may be opened; through these FFmpeg can reach nothing on this machine's disks."""
@@ -99,16 +98,11 @@ class LiveVideo:
         Raises:
             VideoError: if not one picture comes.
         """
-        shown: Frame | None = None
-        made: dict[View, Picture] = {}
-        for number, frame in enumerate(sample(self._frames(), rate)):
-            if frame is not shown:
-                shown, made = frame, {}
-            for view in views:
-                if view.shows(number) and view not in made:
-                    made[view] = frame.picture(view)
-            yield tuple(made[view] if view.shows(number) else None for view in views)
-        if shown is None:
+        came = False
+        for pictures in sampled_views(self._frames(), rate, views):
+            came = True
+            yield pictures
+        if not came:
             raise VideoError(f"{self.name}: not one picture came. Is it sending video?")
 
     def _frames(self) -> Iterator[Frame]:

@@ -6,7 +6,7 @@ container declares is never used for them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import chain
@@ -128,10 +128,7 @@ class VideoFile:
         self._reading.check_whole(allow_truncated=self._allow_truncated)
 
     def sampled(self, rate: float, views: Sequence[View]) -> Iterator[Pictures]:
-        """Yield the sampled frames as each view shows them; see `untrimmed.video.reading.sampling.sample`.
-
-        A picture is converted only if it is shown, and once; if it stands for several sampled frames, the same array
-        comes as often.
+        """Yield the sampled frames as each view shows them; see `sampled_views`.
 
         Args:
             rate: of the sampling, in frames per second.
@@ -140,15 +137,29 @@ class VideoFile:
         Raises:
             VideoError: as from `frames`.
         """
-        shown: Frame | None = None
-        made: dict[View, Picture] = {}
-        for number, frame in enumerate(sample(self.frames(), rate)):
-            if frame is not shown:
-                shown, made = frame, {}
-            for view in views:
-                if view.shows(number) and view not in made:
-                    made[view] = frame.picture(view)
-            yield tuple(made[view] if view.shows(number) else None for view in views)
+        return sampled_views(self.frames(), rate, views)
+
+
+def sampled_views(frames: Iterable[Frame], rate: float, views: Sequence[View]) -> Iterator[Pictures]:
+    """Yield the sampled frames as each view shows them; see `untrimmed.video.reading.sampling.sample`.
+
+    A picture is converted only if it is shown, and once; if it stands for several sampled frames, the same array comes
+    as often.
+
+    Args:
+        frames: in the order in which they are shown.
+        rate: of the sampling, in frames per second.
+        views: the sizes of the pictures.
+    """
+    shown: Frame | None = None
+    made: dict[View, Picture] = {}
+    for number, frame in enumerate(sample(frames, rate)):
+        if frame is not shown:
+            shown, made = frame, {}
+        for view in views:
+            if view.shows(number) and view not in made:
+                made[view] = frame.picture(view)
+        yield tuple(made[view] if view.shows(number) else None for view in views)
 
 
 def probe(path: Path | str) -> VideoInfo:
