@@ -17,9 +17,15 @@ from typing import Any
 import pytest
 
 from extracting import plain, varied
+from small_models import make
 from untrimmed.archive.cluster import ClusterConfig, connected
 from untrimmed.archive.decoding import DECODER_DIED, RayDecoding
+from untrimmed.archive.detection import ArchiveDetection, detect_archive
+from untrimmed.archive.detection_worker import DetectionJob
 from untrimmed.archive.extraction import ArchiveExtraction, extract_archive
+from untrimmed.data.formats.detection_files import read_detections
+from untrimmed.data.formats.detection_shards import ids_there, shards_in
+from untrimmed.data.inputs import InputConfig
 from untrimmed.errors import ConfigError
 from untrimmed.video.extraction.lanes import HERE
 from untrimmed.video.extraction.one_video import Task
@@ -101,7 +107,7 @@ def without_times(outcome: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in outcome.items() if key != "took"}
 
 
-def told(extraction: ArchiveExtraction) -> dict[str, dict[str, Any]]:
+def told(extraction: ArchiveExtraction | ArchiveDetection) -> dict[str, dict[str, Any]]:
     """What came of each video, but for how long it took."""
     by_id: dict[str, dict[str, Any]] = {}
     for line in extraction.outcomes.read_text().splitlines():
@@ -130,6 +136,28 @@ def test_same_bytes_and_same_outcomes_of_good_and_bad_videos(place: Path) -> Non
         fed = extract_archive([place / "videos"], name, CHOICE, config)
         assert told(fed) == {name: without_times(asdict(each)) for name, each in without.items()}
         assert contents(place / name) == contents(place / "plain")
+
+
+@pytest.mark.parametrize("format", ["json", "parquet"])
+def test_detections_are_the_same_whoever_decodes(place: Path, format: str) -> None:  # noqa: A002
+    make(InputConfig(stride=1, window=2, rate=25)).save("model")
+    for number in range(24):  # in shards, two share one
+        varied(place / "videos" / f"{number:02}.mkv", 20 + 13 * (number % 5))
+    (place / "videos" / "broken.mp4").write_bytes(b"no video")
+    plain(place / "videos" / "white.mp4", (255, 255, 255))
+    made = {}
+    for name, config in (("here", ClusterConfig(workers=(1, 1))), ("three", THREE)):
+        job = DetectionJob(model="model", out=name, format=format, kind="videos", extractor=OWN)
+        made[name] = detect_archive(["videos"], job, config)
+        assert (made[name].tally.done, made[name].tally.failed) == (24, 2)
+    assert told(made["three"]) == told(made["here"])
+    if format == "json":
+        assert contents(place / "three") == contents(place / "here")
+    else:
+        for name in made:  # shards of as many videos as windows have, of which more are in work at once
+            assert sorted(ids_there(place / name)) == [f"{number:02}" for number in range(24)]
+        assert len(list(shards_in(place / "three"))) > len(list(shards_in(place / "here")))
+        assert read_detections("three", ()) == read_detections("here", ())
 
 
 @contextmanager

@@ -276,6 +276,9 @@ def test_detecting_in_videos_gives_the_files_that_it_gives_without_ray(place: Pa
             "--render has an effect on one",
         ),
         (["detect", "m", "v", "--threads", "2"], "--threads has an effect with --ray only"),
+        (["detect", "m", "v", "--decoders", "2"], "--decoders has an effect with --ray only"),
+        (["detect", "m", "f.npy", "--ray", "local", "--decoders", "2"], "--decoders has an effect on videos only"),
+        (["detect", "m", "f.npy", "--ray", "local", "--extractor", "e"], "--extractor has an effect on videos only"),
     ],
 )
 def test_options_without_effect_are_refused(words: list[str], message: str) -> None:

@@ -59,7 +59,7 @@ def detect_archive(
 
     Args:
         paths: of videos or feature files, of folders with them, and of manifests, which are read as a stream.
-        job: what is asked for; `threads` and `places` are filled in.
+        job: what is asked for; `threads`, `decoders` and `places` are filled in.
         cluster: where the work is done.
         outcomes_file: for what came of each recording; `<out>.outcomes.jsonl` if left out.
         on_progress: is told how far it is.
@@ -76,14 +76,14 @@ def detect_archive(
     job = replace(job, out=str(out), model=str(Path.cwd() / job.model), threads=cluster.threads, places=places)
     with ExitStack() as stack:
         stack.enter_context(connected(cluster))
-        room, device = room_for(cluster, job.device)
-        job = replace(job, device=device)
+        room, device = room_for(cluster, job.device, decoding=job.kind == "videos")
+        job = replace(job, device=device, decoders=room.decoders)
         recordings = count(sources, job.kind)
         setting: Setting = asked(setting_of, room, job)
         describe(out, description_of(job, setting.fingerprint))
         there = digests_there(out) if job.format == SHARDS else np.zeros(0, np.uint64)
         kept = stack.enter_context(OutcomeFile(beside))
-        tally, size = Tally(), _together(job, recordings, room.most)
+        tally, size = Tally(), _together(job, recordings, room.most * max(1, room.decoders))
         made = outcomes(sources, job.kind, size, DetectionWorker, (job, setting, there), room)
         for outcome in stack.enter_context(closing(made)):
             kept.add(outcome)
@@ -126,8 +126,8 @@ def describe(out: Path, description: dict[str, object]) -> None:
         write_atomically(path, json.dumps(description, indent=2) + "\n")
 
 
-def _together(job: DetectionJob, recordings: int, workers: int) -> int:
-    """Return how many recordings a window has."""
+def _together(job: DetectionJob, recordings: int, at_once: int) -> int:
+    """Return how many recordings a window has, of which so many are in work at once."""
     if job.kind == "features":
         return TOGETHER
-    return videos_together(recordings, workers) if job.format == SHARDS else 1
+    return videos_together(recordings, at_once) if job.format == SHARDS else 1

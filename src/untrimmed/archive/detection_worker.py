@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from untrimmed.archive.backbone import Backbone
+from untrimmed.archive.decoding import open_backbone
 from untrimmed.archive.detection_store import SHARDS, DetectionStore, FileStore, ShardStore
 from untrimmed.archive.pipeline import ArchiveWorker, found_there
 from untrimmed.archive.sources import Kind
@@ -82,6 +84,7 @@ class DetectionJob:
         extractor: name of the one that the user wants.
         allow_truncated: take videos that end before they should as they are.
         threads: that each worker computes with.
+        decoders: of each worker, for videos.
         places: where modules are looked for.
     """
 
@@ -97,6 +100,7 @@ class DetectionJob:
     extractor: str | None = None
     allow_truncated: bool = False
     threads: int = 1
+    decoders: int = 0
     places: tuple[str, ...] = ()
 
 
@@ -137,38 +141,41 @@ def setting_of(job: DetectionJob) -> Setting:
 
 
 class DetectionWorker(ArchiveWorker):
-    """Holds the model, and for videos a process with the extractor."""
+    """Holds the model, and for videos a process with the extractor.
+
+    With decoders, it has as many windows of videos in work at once; the model looks at one video at a time.
+    """
 
     def __init__(self, told: tuple[DetectionJob, Setting, NDArray[np.uint64]]) -> None:
         """Take what all workers are told; of the shards that are there, `digests_there`."""
-        self._job, self._setting, there = told
-        self._store = _store(self._job, there)
+        self._job, self._setting, self._there = told
         self._localizer: Localizer | None = None
         self._backbone: Backbone | None = None
+        self._opening, self._detecting = Lock(), Lock()
         found_there(self._job.places)
 
     def work(self, window: Sequence[Entry]) -> Iterator[dict[str, Any]]:
         """Detect in the recordings of a window, if those of any are missing."""
-        missing = self._store.begin([entry.id for entry in window])
+        torch.set_num_threads(self._job.threads)  # of this thread
+        store = _store(self._job, self._there)
+        missing = store.begin([entry.id for entry in window])
         for entry in window:
             if entry.id not in missing:
                 yield asdict(DetectionOutcome(id=entry.id, path=entry.path, was_there=True))
         if missing:
-            if self._localizer is None:
-                torch.set_num_threads(self._job.threads)
-                self._localizer = replace(_localizer(self._job), inputs=self._setting.inputs)
             work = self._in_features if self._job.kind == "features" else self._in_videos
-            yield from map(asdict, work(self._localizer, window, missing))
-        self._store.end()
+            yield from map(asdict, work(store, window, missing))
+        store.end()
 
     def _in_features(
-        self, localizer: Localizer, window: Sequence[Entry], missing: frozenset[str]
+        self, store: DetectionStore, window: Sequence[Entry], missing: frozenset[str]
     ) -> Iterator[DetectionOutcome]:
         began, paths = time.perf_counter(), {entry.id: entry.path for entry in window}
+        localizer = self._opened()
         recordings: list[Recording] = []
         for entry in window:
             try:
-                recording = _opened(localizer, entry)
+                recording = _recording(localizer, entry)
                 prepare(recording, localizer.inputs, localizer.model.config.input_dim)
             except Exception as fault:  # a file may break anything; the others go on
                 if entry.id in missing:
@@ -179,38 +186,37 @@ class DetectionWorker(ArchiveWorker):
             return
         for found in localizer.detect_many(recordings, batch_size=BATCH):
             if found.video_id in missing:
-                self._store.keep(found)
+                store.keep(found)
                 took = (time.perf_counter() - began) / len(window)
                 name = found.video_id
                 yield DetectionOutcome(id=name, path=paths[name], detections=len(found), took=took)
 
     def _in_videos(
-        self, localizer: Localizer, window: Sequence[Entry], missing: frozenset[str]
+        self, store: DetectionStore, window: Sequence[Entry], missing: frozenset[str]
     ) -> Iterator[DetectionOutcome]:
         for entry in window:
             if entry.id in missing:
-                yield self._in_video(localizer, entry)
+                yield self._in_video(store, entry)
 
-    def _in_video(self, localizer: Localizer, entry: Entry) -> DetectionOutcome:
-        setting, began = self._setting, time.perf_counter()
-        assert setting.choice is not None and setting.description is not None  # noqa: PT018  they come together
-        if self._backbone is None:
-            self._backbone = Backbone(setting.choice, self._job.threads, setting.description)
+    def _in_video(self, store: DetectionStore, entry: Entry) -> DetectionOutcome:
+        began, description = time.perf_counter(), self._setting.description
+        assert description is not None
         with tempfile.TemporaryDirectory(prefix="untrimmed-") as folder:
             features = Path(folder, "features.npy")
-            made = self._backbone.carry_out(
+            made = self._opened_backbone().carry_out(
                 Task(id=entry.id, path=entry.path, features=str(features), allow_truncated=self._job.allow_truncated)
             )
             if made.error is not None:
                 return _failed(entry, made.error)
             array = np.load(features, allow_pickle=False)
+        recording = Recording(array, entry.id, made.duration, description.rate, source=shown(entry.path))
+        localizer = self._opened()
         try:
-            found = localizer.detect(
-                Recording(array, entry.id, made.duration, setting.description.rate, source=shown(entry.path))
-            )
+            with self._detecting:
+                found = localizer.detect(recording)
         except Exception as fault:
             return _failed(entry, what_went_wrong(fault))
-        self._store.keep(found)
+        store.keep(found)
         return DetectionOutcome(
             id=entry.id,
             path=entry.path,
@@ -219,6 +225,20 @@ class DetectionWorker(ArchiveWorker):
             damaged=made.damaged,
             took=time.perf_counter() - began,
         )
+
+    def _opened(self) -> Localizer:
+        with self._opening:
+            if self._localizer is None:
+                self._localizer = replace(_localizer(self._job), inputs=self._setting.inputs)
+            return self._localizer
+
+    def _opened_backbone(self) -> Backbone:
+        choice, description = self._setting.choice, self._setting.description
+        assert choice is not None and description is not None  # noqa: PT018  videos have both
+        with self._opening:
+            if self._backbone is None:
+                self._backbone = open_backbone(choice, self._job.threads, description, self._job.decoders)
+            return self._backbone
 
 
 def _store(job: DetectionJob, there: NDArray[np.uint64]) -> DetectionStore:
@@ -233,7 +253,7 @@ def _localizer(job: DetectionJob) -> Localizer:
     )
 
 
-def _opened(localizer: Localizer, entry: Entry) -> Recording:
+def _recording(localizer: Localizer, entry: Entry) -> Recording:
     """Open features, unless the `features.json` beside them says that they are of another making, or signals."""
     source = shown(entry.path)
     # Of a copy, what is mapped into memory stays there when its name is removed.

@@ -11,7 +11,7 @@ from untrimmed.errors import ConfigError
 
 
 def ray_cluster(
-    ray: str | None, workers: str | None, threads: int | None, outcomes: Path | None, decoders: int | None = None
+    ray: str | None, workers: str | None, threads: int | None, decoders: int | None, outcomes: Path | None
 ) -> ClusterConfig | None:
     """Return the cluster that options ask for; `None` if the work is to be done without one.
 

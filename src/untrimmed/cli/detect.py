@@ -58,6 +58,7 @@ def detect(
     ray: str | None = None,
     workers: str | None = None,
     threads: int | None = None,
+    decoders: int | None = None,
     outcomes: Path | None = None,
     json: bool = False,
 ) -> None:
@@ -127,6 +128,9 @@ def detect(
         is room for.
     threads
         With `--ray`, cores that each worker takes; 1 where nothing is said.
+    decoders
+        With `--ray`, how many videos are decoded at once for each worker, by processes of a core each anywhere in the
+        cluster; 0 is in the worker itself, as it is where nothing is said, but on a GPU up to 4.
     outcomes
         With `--ray`, file for what came of each recording, a line of JSON for each; by default beside the folder.
     json
@@ -134,7 +138,13 @@ def detect(
     """
     if out is not None:
         refuse_out(out)
-    cluster = ray_cluster(ray, workers, threads, outcomes)
+    features = are_features(path)
+    if features:
+        void = {"render": render, "extractor": extractor, "allow-truncated": allow_truncated, "font": font}
+        _refuse(void | {"decoders": decoders}, "videos", f"{path} holds features")
+    else:
+        _refuse({"annotations": annotations, "key": key}, "features", f"{path} is looked at as video")
+    cluster = ray_cluster(ray, workers, threads, decoders, outcomes)
     if cluster is not None:
         _refuse(
             {
@@ -155,7 +165,7 @@ def detect(
                 model=str(model),
                 out=str(out),
                 format=format or "json",
-                kind="features" if are_features(path) else "videos",
+                kind="features" if features else "videos",
                 min_score=_lowest(min_score, confident=confident),
                 device=device,
                 precision=precision,
@@ -171,12 +181,6 @@ def detect(
         return
     if out is not None and format is None:
         output_suffix(out)  # before an hour of work, not after it
-    features = are_features(path)
-    if features:
-        void = {"render": render, "extractor": extractor, "allow-truncated": allow_truncated, "font": font}
-        _refuse(void, "videos", f"{path} holds features")
-    else:
-        _refuse({"annotations": annotations, "key": key}, "features", f"{path} is looked at as video")
     if font is not None and render is None:
         raise ConfigError("--font has an effect with --render only: leave it out")
     if confident and class_scores is not None:

@@ -99,7 +99,7 @@ def extract(
     json
         Print what came of each video as JSON; with `--ray`, the sum, and the name of that file.
     """
-    cluster = ray_cluster(ray, workers, threads, outcomes, decoders)
+    cluster = ray_cluster(ray, workers, threads, decoders, outcomes)
     if cluster is not None:
         if processes is not None:
             raise ConfigError("--processes is for one machine; with --ray, say --workers")
