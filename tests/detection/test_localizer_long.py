@@ -156,7 +156,7 @@ def test_memory_is_bounded_unasked_where_the_model_sees_no_further() -> None:
     most = usual_chunk(localizer.model.config)
     assert most is not None
     assert most < len(features)
-    with patch("untrimmed.detection.localizer.usual_chunk", lambda _: None):
+    with patch("untrimmed.detection.running.usual_chunk", lambda _: None):
         whole = make().detect(features)
     assert_close(localizer.detect(features), whole)
 

@@ -138,7 +138,7 @@ def test_a_localizer_runs_on_either(folder: Path, tmp_path: Path) -> None:
 
 def test_a_long_recording_is_looked_at_in_parts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = make().detect(random_features(700))
-    monkeypatch.setattr("untrimmed.detection.localizer.usual_chunk", lambda _: 256)
+    monkeypatch.setattr("untrimmed.detection.running.usual_chunk", lambda _: 256)
     lengths = []
     forward = OnnxNetwork.forward
 

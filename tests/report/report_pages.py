@@ -9,7 +9,7 @@ import numpy as np
 
 from untrimmed.data.annotations import Annotations, Instance, Video
 from untrimmed.data.detections import Detections
-from untrimmed.detection.localizer import LevelScores
+from untrimmed.detection.level_scores import LevelScores
 from untrimmed.report.contents import Contents
 from untrimmed.report.results import Results, assess
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from report_pages import levels
 
-from untrimmed.detection.localizer import LevelScores
+from untrimmed.detection.level_scores import LevelScores
 from untrimmed.report.heat_map import MOST_CLASSES, MOST_COLUMNS, OTHER_CLASS, heat_map
 
 

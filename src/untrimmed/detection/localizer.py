@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from untrimmed import segments as geometry
-from untrimmed.allocation import keep_freed_memory
 from untrimmed.data.detections import Detection, Detections
 from untrimmed.data.features import view_feature_file
 from untrimmed.data.features.formats import FORMATS
@@ -26,6 +24,7 @@ from untrimmed.detection.backbone import inputs_of, open_backbone
 from untrimmed.detection.confidence import Confidence
 from untrimmed.detection.config import DetectionConfig
 from untrimmed.detection.decode import decode
+from untrimmed.detection.level_scores import LevelScores, level_scores
 from untrimmed.detection.model_folder import (
     ExtractorReference,
     LocalizerConfig,
@@ -33,19 +32,16 @@ from untrimmed.detection.model_folder import (
     write_model_folder,
 )
 from untrimmed.detection.onnx_network import ONNX, OnnxNetwork, read_onnx_folder, refuse_for_exported
-from untrimmed.detection.recording import PROGRAM, Prepared, Recording, held_bytes, prepare
+from untrimmed.detection.recording import PROGRAM, Prepared, Recording, prepare
+from untrimmed.detection.running import Runner
 from untrimmed.detection.streaming.frames import FrameFeatures
 from untrimmed.detection.streaming.stream import Stream, StreamSettings
 from untrimmed.detection.suppression import Candidates, suppress
 from untrimmed.detection.voting import vote
 from untrimmed.errors import ConfigError, ModelError
-from untrimmed.model.batching import alike, pad
-from untrimmed.model.chunks import predict_in_chunks, usual_chunk
-from untrimmed.model.devices import Precision, autocast, dtype_of, pick_device
+from untrimmed.model.devices import Precision, pick_device
 from untrimmed.model.memory import clips_within
-from untrimmed.model.moments import level_lengths
-from untrimmed.model.network import ActionFormer, Predictions
-from untrimmed.model.packed import Packed
+from untrimmed.model.network import ActionFormer
 from untrimmed.settings import parse
 
 if TYPE_CHECKING:
@@ -53,23 +49,6 @@ if TYPE_CHECKING:
 
 LOOK_AHEAD = 8
 """Batches that `detect_many` reads ahead, to put recordings of similar length together."""
-MOST_ON_CPU = 4096
-"""Clips that a batch has at the most on a CPU."""
-
-
-@dataclass(frozen=True, eq=False)
-class LevelScores:
-    """What the model says of every moment of one level of the pyramid; n moments, C classes.
-
-    Attributes:
-        seconds: `[n]`, times of the moments: the centres of the clips that they sit at.
-        scores: `[n, C]`, probability of each class.
-        stride: from one moment to the next, in seconds.
-    """
-
-    seconds: NDArray[np.float64]
-    scores: NDArray[np.float32]
-    stride: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,7 +197,7 @@ class Localizer:
         if self.own_extractor is not None:
             return self.own_extractor
         dimension = self.model.config.input_dim
-        return open_backbone(self.extractor, self.inputs, dimension, str(self._device))
+        return open_backbone(self.extractor, self.inputs, dimension, str(self._runner.device))
 
     def detect(
         self,
@@ -266,7 +245,7 @@ class Localizer:
             alone = videos or self.max_memory is not None
             while ahead := list(islice(prepared, 1 if alone else batch_size * LOOK_AHEAD)):
                 found: dict[int, Detections] = {}
-                for batch in self._batches(ahead, batch_size):
+                for batch in self._runner.batches(ahead, batch_size):
                     found.update(zip(batch, self._detect_batch([ahead[i] for i in batch]), strict=True))
                 yield from (found[i] for i in range(len(ahead)))
 
@@ -295,7 +274,7 @@ class Localizer:
             self.inputs,
             self.detection,
             self.labels,
-            lambda features: self._run([features]),
+            lambda features: self._runner.run([features]),
             self.confidence,
         )
         return Stream(settings, latency=latency, rate=rate, hop=hop)
@@ -332,18 +311,8 @@ class Localizer:
             UntrimmedError: as `detect`.
         """
         prepared = self._prepare(self._as_recording(recording))
-        predictions, lengths = self._predict([prepared])
-        valid, moments = predictions.valid[0].cpu(), predictions.moments.cpu()
-        scores = predictions.logits[0].sigmoid().cpu()
-        levels = zip(valid.split(lengths), moments.split(lengths), scores.split(lengths), strict=True)
-        return tuple(
-            LevelScores(
-                seconds=prepared.grid.to_seconds(of_moments[there, 0].numpy().astype(np.float64)),
-                scores=of_scores[there].numpy(),
-                stride=stride * prepared.grid.stride / prepared.grid.rate,
-            )
-            for stride, (there, of_moments, of_scores) in zip(self.model.config.strides, levels, strict=True)
-        )
+        predictions, lengths = self._runner.predict([prepared])
+        return level_scores(predictions, lengths, self.model.config.strides, prepared.grid)
 
     def _as_recording(self, recording: Recording | NDArray[Any] | str | Path) -> Recording:
         if isinstance(recording, Recording):
@@ -365,64 +334,13 @@ class Localizer:
     def _prepare(self, recording: Recording) -> Prepared:
         return prepare(recording, self.inputs, self.model.config.input_dim)
 
-    @property
-    def _device(self) -> torch.device:
-        return next(self.model.parameters()).device
-
     @cached_property
-    def _packed(self) -> Packed:
-        if self._device.type == "cpu":
-            keep_freed_memory()
-        return Packed(self.model, dtype_of(self.precision, self._device))
-
-    @property
-    def _network(self) -> ActionFormer:
-        """The model as it computes fastest; where memory is limited, without its weights a second time."""
-        as_it_is = self.max_memory is not None or isinstance(self.model, OnnxNetwork)
-        return self.model if as_it_is else self._packed.current()
-
-    def _clips_at_once(self, video: Prepared) -> int | None:
-        """Most clips that the model is given at a time; `None` is any number."""
-        if self.max_memory is None:
-            return usual_chunk(self.model.config)
-        return clips_within(self.max_memory, self.model, besides=held_bytes(self.model.config, video))
-
-    def _batches(self, videos: list[Prepared], batch_size: int) -> Iterator[list[int]]:
-        most = usual_chunk(self.model.config)
-        if self._device.type == "cpu":  # which is no faster with more at a time
-            most = MOST_ON_CPU if most is None else min(most, MOST_ON_CPU)
-        return alike([video.clips for video in videos], self.model.config, videos=batch_size, clips=most)
-
-    @torch.inference_mode()
-    def _predict(self, batch: list[Prepared]) -> tuple[Predictions, list[int]]:
-        """Run the model on a batch; also returns how many moments each level has."""
-        device, config, video = self._device, self.model.config, batch[0]
-        most = self._clips_at_once(video) if len(batch) == 1 else None
-        if most is not None and video.clips > most:
-            with autocast(device, self.precision):
-                predictions = predict_in_chunks(
-                    self._network,
-                    lambda start, stop: video.features(start, stop)[None],
-                    video.clips,
-                    clips=most,
-                )
-            return predictions, level_lengths(video.clips, config.strides)
-        return self._run([video.features() for video in batch])
-
-    @torch.inference_mode()
-    def _run(self, batch: list[Tensor]) -> tuple[Predictions, list[int]]:
-        """Run the model on features `[T, D]`, each as a whole; also returns how many moments each level has."""
-        device, config = self._device, self.model.config
-        on_cpu = device.type == "cpu"
-        dtype = dtype_of(self.precision, device) if on_cpu else None
-        features, valid = pad(batch, config, rounded=on_cpu, dtype=dtype)
-        with autocast(device, self.precision):
-            predictions = self._network(features.to(device), valid.to(device))
-        return predictions, level_lengths(features.shape[1], config.strides)
+    def _runner(self) -> Runner:
+        return Runner(self.model, self.precision, self.max_memory)
 
     @torch.inference_mode()
     def _detect_batch(self, batch: list[Prepared]) -> list[Detections]:
-        predictions, lengths = self._predict(batch)
+        predictions, lengths = self._runner.predict(batch)
         candidates = decode(predictions, lengths, self.detection).to_host()
         return [self._finish(one, prepared) for one, prepared in zip(candidates, batch, strict=True)]
 

@@ -11,7 +11,7 @@ from untrimmed.report.media import Media
 from untrimmed.report.results import Results
 
 if TYPE_CHECKING:
-    from untrimmed.detection.localizer import LevelScores
+    from untrimmed.detection.level_scores import LevelScores
 
 MOST_VIDEOS = 24
 """So many videos are shown in detail, where nothing else is asked for."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from untrimmed.detection.localizer import LevelScores
+    from untrimmed.detection.level_scores import LevelScores
 
 MOST_COLUMNS = 2048
 """Columns of a level; where it has more moments, neighbours are joined to one column that shows the higher score."""

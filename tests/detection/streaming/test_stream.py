@@ -121,8 +121,8 @@ def test_complete_moments_are_those_of_the_whole(
     config, array = localizer.model.config, numbers(clips, seed=seed)
     grid = TimeGrid(4, 16, 10)
     schedule = Schedule.of(config, grid, latency, None)
-    whole, whole_lengths = localizer._run([torch.from_numpy(array)])
-    reader = Reader(schedule, GRID, DIM, lambda features: localizer._run([features]))
+    whole, whole_lengths = localizer._runner.run([torch.from_numpy(array)])
+    reader = Reader(schedule, GRID, DIM, lambda features: localizer._runner.run([features]))
     reader.add(array)
     seen = np.zeros(sum(level_lengths(clips, config.strides)), int)
     readings: list[tuple[int, Reading | None]] = []
@@ -209,7 +209,7 @@ KINDS: dict[str, DetectionConfig] = {
 
 def begins_in_view(localizer: Localizer, array: NDArray[np.float32]) -> bool:
     """Whether no candidate begins before what its moment sees."""
-    predictions, lengths = localizer._run([torch.from_numpy(array)])
+    predictions, lengths = localizer._runner.run([torch.from_numpy(array)])
     onsets = (predictions.offsets[0, :, 0] * predictions.moments[:, 3]).split(lengths)
     return all(
         float(onset.max()) <= reach for onset, reach in zip(onsets, reaches(localizer.model.config), strict=True)
