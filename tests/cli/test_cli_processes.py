@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from command_line import PROGRAM, run
+from command_line import PROGRAM, refused, run
 from safetensors.torch import load_file
 
 from synthetic import make_videos, write_experiment
@@ -78,3 +78,17 @@ def test_a_process_that_dies_ends_the_others(tmp_path: Path) -> None:
     again = in_processes("train", config, "--devices", 2, "--out", out, "--resume")
     assert again.returncode == 0, again.stderr
     assert len(losses(out)) == 41
+
+
+def test_processes_that_torchrun_starts_are_those_of_the_run(tmp_path: Path) -> None:
+    config = write_experiment(tmp_path / "data", training=SETTINGS | {"epochs": 1, "warmup_epochs": 0})
+    torchrun = [str(Path(PROGRAM).parent / "torchrun"), "--standalone", "--nproc-per-node", "2", "--no-python"]
+    words = ["train", str(config), "--out", str(tmp_path / "run")]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    started = subprocess.run(
+        [*torchrun, PROGRAM, *words], capture_output=True, text=True, env=environment, timeout=240, check=False
+    )
+    assert started.returncode == 0, started.stderr
+    assert "training.devices was 2 when the run began, but is 1 now" in refused(*words, "--resume", code=2)
+    with_as_many = in_processes(*words, "--devices", 2, "--resume")
+    assert with_as_many.returncode == 0, with_as_many.stderr

@@ -22,7 +22,7 @@ from untrimmed.experiment.config import ExperimentConfig
 from untrimmed.experiment.data import Data, open_data
 from untrimmed.experiment.evaluation import EvaluationData, detections_on, scored_on
 from untrimmed.experiment.run_folder import RunFolder, begin, restore
-from untrimmed.learning.processes import gathered, make_fabric, others_watched, share_of_videos
+from untrimmed.learning.processes import as_started, gathered, make_fabric, others_watched, share_of_videos
 from untrimmed.learning.trainer import Trainer, Watcher
 from untrimmed.learning.transfer import transfer
 from untrimmed.model.config import ModelConfig
@@ -71,6 +71,7 @@ def train(
         ModelError: if the checkpoint to go on from is damaged, or does not fit the data any more.
         Interrupted: after Ctrl-C; the run has been saved.
     """
+    config = replace(config, training=as_started(config.training))
     source = None if config.training.init is None or resume else read_model_folder(config.training.init)
     data = open_data(config.data)
     refuse_errors(data, config.data)

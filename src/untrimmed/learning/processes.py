@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TypeVar
 
 import torch.distributed
@@ -30,15 +31,24 @@ def make_fabric(config: TrainingConfig) -> Fabric:
     Raises:
         ConfigError: if there is no such accelerator here, or not so many devices.
     """
-    devices, nodes = processes_from(os.environ) or (config.devices, config.nodes)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells how processes find each other
     try:
-        return Fabric(accelerator=config.accelerator, devices=devices, num_nodes=nodes)
+        return Fabric(accelerator=config.accelerator, devices=config.devices, num_nodes=config.nodes)
     except (RuntimeError, ValueError, MisconfigurationException) as error:
         raise ConfigError(
-            f"training.accelerator {config.accelerator!r} with training.devices {devices} cannot be had here: "
+            f"training.accelerator {config.accelerator!r} with training.devices {config.devices} cannot be had here: "
             f"{' '.join(str(error).split())}"
         ) from error
+
+
+def as_started(config: TrainingConfig) -> TrainingConfig:
+    """Return the configuration with as many devices and machines as `torchrun` or SLURM have started, if they have.
+
+    Raises:
+        ConfigError: if the machines do not have equally many.
+    """
+    devices, nodes = processes_from(os.environ) or (config.devices, config.nodes)
+    return replace(config, devices=devices, nodes=nodes)
 
 
 def processes_from(environment: Mapping[str, str]) -> tuple[int, int] | None:
