@@ -99,10 +99,10 @@ def test_a_number_of_decoders_is_not_below_0() -> None:
 
 
 def test_the_option_of_decoders() -> None:
-    assert ray_cluster("local", "2", None, None, 3) == ClusterConfig(workers=(2, 2), decoders=3)
-    assert ray_cluster("local", None, None, None) == ClusterConfig()
+    assert ray_cluster("local", "2", None, 3, None) == ClusterConfig(workers=(2, 2), decoders=3)
+    assert ray_cluster("local", None, None, None, None) == ClusterConfig()
     with pytest.raises(ConfigError, match="--decoders has an effect with --ray only: leave it out"):
-        ray_cluster(None, None, None, None, 0)
+        ray_cluster(None, None, None, 0, None)
 
 
 def test_one_that_is_alone_has_nobody_beside_it() -> None:

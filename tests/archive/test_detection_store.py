@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 from untrimmed.archive.detection_store import FileStore, ShardStore, digests_there, videos_together
 from untrimmed.data.detections import Detections
 from untrimmed.data.formats.detection_files import read_detections
-from untrimmed.data.formats.detection_shards import ids_there, shards_in
+from untrimmed.data.formats.detection_shards import ids_there, shard_ids, shards_in
+from untrimmed.data.out_folder import LocalFolder, OutFolder, out_folder
 
 pytest.importorskip("pyarrow")
 
@@ -27,6 +29,16 @@ def found(name: str) -> Detections:
 
 class KilledError(Exception):
     pass
+
+
+@pytest.fixture(params=["a folder", "an address"])
+def out(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OutFolder]:
+    if request.param == "a folder":
+        yield LocalFolder(tmp_path / "out")
+    else:
+        fsspec = pytest.importorskip("fsspec")
+        yield out_folder("memory://bucket/out")
+        fsspec.filesystem("memory").store.clear()
 
 
 def work(store: ShardStore, names: list[str], bad: set[str], lives: int) -> None:
@@ -53,7 +65,8 @@ def test_every_recording_is_there_once_whoever_is_killed(
     as_they_come: bool,
     data: st.DataObject,
 ) -> None:
-    out = tmp_path_factory.mktemp("out")
+    path = tmp_path_factory.mktemp("out")
+    out = LocalFolder(path)
     names = [f"r{number}" for number in range(max(map(sum, [first, *more])))]
     for sizes in [first, *more]:  # runs, each with windows of other sizes
         bad = data.draw(st.sets(st.sampled_from(names)))
@@ -67,42 +80,64 @@ def test_every_recording_is_there_once_whoever_is_killed(
                 work(ShardStore(out, there, as_they_come=as_they_come), window, bad, lives)
             except KilledError:  # another worker is given the window, and knows what was there when the run began
                 work(ShardStore(out, there, as_they_come=as_they_come), window, bad - {window[0]}, 9)
-        assert set(names[:begin]) - bad <= set(ids_there(out))
-        assert max(Counter(ids_there(out)).values(), default=1) == 1
-    assert not list(out.glob(".*"))
-    if list(shards_in(out)):
-        read = read_detections(out, ("a", "b"))
+        assert set(names[:begin]) - bad <= set(ids_there(path))
+        assert max(Counter(ids_there(path)).values(), default=1) == 1
+    assert not list(path.glob(".*"))
+    if list(shards_in(path)):
+        read = read_detections(path, ("a", "b"))
         for name, each in read.items():
             np.testing.assert_array_equal(each.labels, found(name).labels)
             np.testing.assert_allclose(each.segments, found(name).segments, atol=1e-6)
 
 
-def test_videos_are_written_as_they_come_and_features_together(tmp_path: Path) -> None:
-    for as_they_come, expected in ((True, ["a"]), (False, [])):
-        store = ShardStore(tmp_path / str(as_they_come), digests_there(tmp_path), as_they_come=as_they_come)
-        assert store.begin(["a", "b"]) == {"a", "b"}
-        store.keep(found("a"))
-        assert list(ids_there(tmp_path / str(as_they_come))) == expected
-        store.keep(found("b"))
-        store.end()
-        assert list(ids_there(tmp_path / str(as_they_come))) == ["a", "b"]
-        assert len(list(shards_in(tmp_path / str(as_they_come)))) == 1
+@pytest.mark.parametrize("as_they_come", [True, False])
+def test_videos_are_written_as_they_come_and_features_together(out: OutFolder, as_they_come: bool) -> None:
+    store = ShardStore(out, digests_there(out), as_they_come=as_they_come)
+    assert store.begin(["a", "b"]) == {"a", "b"}
+    store.keep(found("a"))
+    assert len(digests_there(out)) == as_they_come
+    store.keep(found("b"))
+    store.end()
+    assert len(digests_there(out)) == 2
+    (shard,) = out.names()
+    with out.brought(shard) as path:
+        assert shard_ids(path) == ["a", "b"]
 
 
-def test_a_window_without_results_leaves_no_shard(tmp_path: Path) -> None:
-    store = ShardStore(tmp_path, digests_there(tmp_path), as_they_come=False)
+def test_another_worker_goes_on_with_a_shard(out: OutFolder) -> None:
+    there = digests_there(out)
+    store = ShardStore(out, there, as_they_come=True)
+    store.begin(["a", "b"])
+    store.keep(found("a"))  # and is lost
+    other = ShardStore(out, there, as_they_come=True)
+    assert other.begin(["a", "b"]) == {"b"}
+    other.keep(found("b"))
+    other.end()
+    (shard,) = out.names()
+    with out.brought(shard) as path:
+        assert shard_ids(path) == ["a", "b"]
+    later = ShardStore(out, digests_there(out), as_they_come=True)
+    assert later.begin(["a", "b", "c"]) == {"c"}
+
+
+def test_a_window_without_results_leaves_no_shard(out: OutFolder) -> None:
+    store = ShardStore(out, digests_there(out), as_they_come=False)
     for window in ([], ["a"]):
         store.begin(window)
         store.end()
-    assert not list(tmp_path.iterdir())
+    assert not out.names()
 
 
-def test_files_are_missing_unless_they_are_there(tmp_path: Path) -> None:
-    store = FileStore(tmp_path, "csv", 0.0)
-    assert store.begin(["a", "b"]) == {"a", "b"}
-    store.keep(found("a"))
-    store.end()
-    assert store.begin(["a", "b"]) == {"b"}
+@pytest.mark.parametrize("format", ["csv", "json", "vtt"])
+def test_files_are_missing_unless_they_are_there(out: OutFolder, tmp_path: Path, format: str) -> None:  # noqa: A002
+    for folder in (out, LocalFolder(tmp_path / "plain")):
+        store = FileStore(folder, format, 0.0)
+        assert store.begin(["a", "b"]) == {"a", "b"}
+        store.keep(found("a"))
+        store.end()
+        assert store.begin(["a", "b"]) == {"b"}
+    with out.brought(f"a.{format}") as path:
+        assert path.read_bytes() == (tmp_path / "plain" / f"a.{format}").read_bytes()
 
 
 def test_shards_of_videos_are_small_where_there_are_few() -> None:

@@ -132,7 +132,6 @@ def test_a_killed_worker_leaves_every_video_once(place: Path) -> None:
 @pytest.fixture
 def web(place: Path) -> Iterator[str]:
     """A web server on loopback, for the folder of the test."""
-    pytest.importorskip("aiohttp")
 
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
@@ -147,7 +146,6 @@ def web(place: Path) -> Iterator[str]:
 
 
 def test_videos_and_features_at_addresses(place: Path, web: str) -> None:
-    pytest.importorskip("fsspec")
     for name in "ab":
         varied(place / "videos" / f"{name}.mp4", 12)
     manifest = place / "list.csv"

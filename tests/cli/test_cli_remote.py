@@ -100,8 +100,14 @@ def test_features_are_detected_in_where_they_are(store: str) -> None:
     [
         (["extract", "a.mp4", "--out", "s3://b/f"], "--out s3://b/f: is an address, but a path is expected"),
         (["detect", "model", "a.mp4", "--out", "s3://b/f"], "--out s3://b/f: is an address"),
-        (["detect", "model", "a.mp4", "--out", "s3://b/f", "--ray", "local"], "--out s3://b/f: is an address"),
-        (["extract", "a.mp4", "--out", "s3://b/f", "--ray", "local"], "--out s3://b/f: is an address"),
+        (
+            ["detect", "m", "a.mp4", "--out", "http://b/f", "--ray", "local"],
+            "--out http://b/f: has to be a folder, or in",
+        ),
+        (
+            ["extract", "a.mp4", "--out", "no://b/f", "--ray", "local"],
+            "no://b/f: 'no' is no protocol that fsspec knows",
+        ),
         (["extract", "s3://b/a.mp4", "--out", "f"], "video s3://b/a.mp4: is an address"),
         (["detect", "model", "s3://b/a.npy"], "path s3://b/a.npy: is an address, but a path is expected. Name it in"),
         (["extract", "list.csv", "--out", "f"], "nosuch://***@b/a.mp4: 'nosuch' is no protocol that fsspec knows"),

@@ -86,7 +86,7 @@ def test_a_copy_is_removed_whatever_happens_and_errors_are_about_the_address(mem
     assert not list(temporary.iterdir())
 
 
-@pytest.mark.parametrize(("path", "message"), [("none.npy", "there is no such file"), ("", "cannot be copied|folder")])
+@pytest.mark.parametrize(("path", "message"), [("none.npy", "there is no such file"), ("", "its store says|folder")])
 def test_what_is_not_there_is_one_error(memory: str, temporary: Path, path: str, message: str) -> None:
     with pytest.raises(DataError, match=message) as error, local_copy(f"{memory}/{path}"):
         pass
@@ -97,9 +97,9 @@ def test_what_is_not_there_is_one_error(memory: str, temporary: Path, path: str,
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        (PermissionError("AccessDenied"), "there is no permission to read it"),
+        (PermissionError("AccessDenied"), "permission is denied"),
         (OSError(errno.ENOSPC, "No space left on device"), "no room for a copy in .* name another folder by TMPDIR"),
-        (ValueError("no bucket\nat http://u:secret@host/?sig=x"), r"ValueError: no bucket\)"),
+        (ValueError("no bucket\nat http://u:secret@host/?sig=x"), r"ValueError: no bucket$"),
         (RuntimeError("at https://u:secret@host/a?sig=secret !"), r"RuntimeError: at https://\*\*\*@host/a\?\*\*\* !"),
         (TimeoutError(), "TimeoutError: without a message"),
     ],
@@ -124,9 +124,9 @@ def test_protocols_are_checked_before_anything_is_asked_for(monkeypatch: pytest.
         check_protocol(known)
     with pytest.raises(ConfigError, match=r"nosuch://\*\*\*@x/a: 'nosuch' is no protocol"):
         check_protocol("nosuch://u:p@x/a")
-    monkeypatch.setitem(sys.modules, "s3fs", None)
-    with pytest.raises(ConfigError, match=r"s3://b/a\.mp4: addresses with s3:// need a package .*s3fs"):
-        check_protocol("simplecache::s3://b/a.mp4".removeprefix("simplecache::"))
+    monkeypatch.setitem(sys.modules, "gcsfs", None)
+    with pytest.raises(ConfigError, match=r"gs://b/a\.mp4: addresses with gs:// need a package .*gcsfs"):
+        check_protocol("gs://b/a.mp4")
     monkeypatch.setitem(sys.modules, "fsspec", None)
     with pytest.raises(MissingExtraError, match=r"Reading s3://b/a\.mp4 needs fsspec.*untrimmed\[remote\]"):
         check_protocol("s3://b/a.mp4")
@@ -187,7 +187,7 @@ def test_names(address: str, name: str) -> None:
 
 def test_an_address_is_no_folder_to_write_to() -> None:
     for out in ("s3://u:p@bucket/found", "memory://x"):
-        with pytest.raises(ConfigError, match=r"--out \w+://.*: is an address.* Mount the store") as error:
+        with pytest.raises(ConfigError, match=r"--out \w+://.*: is an address.* With --ray it may be one") as error:
             refuse_out(Path(out))
         assert "u:p" not in str(error.value)
     for path in ("found", "/a/b:/c", "C:/found", "a:b/c"):
@@ -230,7 +230,6 @@ class _Server(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def web(tmp_path: Path) -> Iterator[str]:
-    pytest.importorskip("aiohttp")
     (tmp_path / "web").mkdir()
     (tmp_path / "web" / "a b.mp4").write_bytes(b"video" * 1000)
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Server, directory=str(tmp_path / "web"))) as server:
@@ -245,7 +244,7 @@ def test_a_web_server(web: str, temporary: Path) -> None:
     with local_copy(f"http://u:secret@{web}/a%20b.mp4?sig=secret", beside=("features.json",)) as copy:
         assert copy.read_bytes() == b"video" * 1000
         assert copy.suffix == ".mp4"
-    for path, reason in (("none.mp4", "there is no such file"), ("private", "403"), ("short.mp4", "cannot be copied")):
+    for path, reason in (("none.mp4", "there is no such file"), ("private", "403"), ("short.mp4", "its store says")):
         address = f"http://u:secret@{web}/{path}?sig=secret"
         with pytest.raises(DataError, match=reason) as error, local_copy(address):
             pass

@@ -16,10 +16,9 @@ from untrimmed.archive.detection_store import SHARDS, digests_there, videos_toge
 from untrimmed.archive.detection_worker import TOGETHER, DetectionJob, DetectionWorker, Setting, setting_of
 from untrimmed.archive.outcomes import OutcomeFile, Tally, outcomes_beside
 from untrimmed.archive.pipeline import asked, count, outcomes
-from untrimmed.data.features.writing import writing
 from untrimmed.data.files import write_atomically
 from untrimmed.data.formats.detection_files import TRACKS
-from untrimmed.data.remote import refuse_out
+from untrimmed.data.out_folder import LocalFolder, OutFolder, absolute, out_folder
 from untrimmed.errors import ConfigError
 from untrimmed.video.extraction.progress import Progress
 
@@ -32,12 +31,12 @@ class ArchiveDetection:
     """What came of an archive.
 
     Attributes:
-        out: the folder with a file for each recording, or with shards.
+        out: the folder with a file for each recording, or with shards; or its address.
         outcomes: the file with a line of JSON for each recording: the fields of `DetectionOutcome`.
         tally: the sum of it.
     """
 
-    out: Path
+    out: str
     outcomes: Path
     tally: Tally
 
@@ -61,19 +60,19 @@ def detect_archive(
         paths: of videos or feature files, of folders with them, and of manifests, which are read as a stream.
         job: what is asked for; `threads`, `decoders` and `places` are filled in.
         cluster: where the work is done.
-        outcomes_file: for what came of each recording; `<out>.outcomes.jsonl` if left out.
+        outcomes_file: for what came of each recording; `<out>.outcomes.jsonl` if left out, beside the folder, or here
+            if that is at an address.
         on_progress: is told how far it is.
 
     Raises:
         UntrimmedError: if the model, the extractor, the cluster or a source cannot be used, or the folder holds
             detections of another making; what is wrong with a recording stands in the file of outcomes.
     """
-    refuse_out(Path(job.out))
-    out = Path.cwd() / job.out
-    beside = outcomes_beside(out) if outcomes_file is None else Path(outcomes_file)
+    out = out_folder(absolute(job.out))
+    beside = outcomes_beside(job.out) if outcomes_file is None else Path(outcomes_file)
     sources = [Path.cwd() / path for path in paths]
     places = (str(Path.cwd()), *(str(place) for place in sys.path if place))
-    job = replace(job, out=str(out), model=str(Path.cwd() / job.model), threads=cluster.threads, places=places)
+    job = replace(job, out=absolute(job.out), model=str(Path.cwd() / job.model), threads=cluster.threads, places=places)
     with ExitStack() as stack:
         stack.enter_context(connected(cluster))
         room, device = room_for(cluster, job.device, decoding=job.kind == "videos")
@@ -89,7 +88,7 @@ def detect_archive(
             kept.add(outcome)
             tally.add(outcome)
             on_progress(Progress(tally.recordings, recordings, tally.recordings, recordings))
-    return ArchiveDetection(out, beside, tally)
+    return ArchiveDetection(str(out), beside, tally)
 
 
 def description_of(job: DetectionJob, fingerprint: str) -> dict[str, object]:
@@ -103,26 +102,28 @@ def description_of(job: DetectionJob, fingerprint: str) -> dict[str, object]:
     }
 
 
-def describe(out: Path, description: dict[str, object]) -> None:
+def describe(out: OutFolder, description: dict[str, object]) -> None:
     """Say in a folder what makes the detections in it.
 
     Raises:
         ConfigError: if those that are there were made in another way.
         FeatureError: if the folder cannot be written to.
     """
-    path = out / DESCRIPTION
-    if out.exists() and not out.is_dir():
+    if isinstance(out, LocalFolder) and out.path.exists() and not out.path.is_dir():
         raise ConfigError(f"{out}: is a file, but --out has to be the folder to write to")
-    try:
-        there = json.loads(path.read_text()) if path.exists() else description
-    except (OSError, ValueError):
-        there = {}
+    there = description
+    if out.has(DESCRIPTION):
+        with out.brought(DESCRIPTION) as path:
+            try:
+                there = json.loads(path.read_text())
+            except (OSError, ValueError):
+                there = {}
     if there != description:
         raise ConfigError(
             f"{out}: holds detections of another model or with other options ({DESCRIPTION} says which). Choose "
             "another --out"
         )
-    with writing(path):
+    with out.made(DESCRIPTION) as path:
         write_atomically(path, json.dumps(description, indent=2) + "\n")
 
 

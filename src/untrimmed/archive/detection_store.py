@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -12,14 +12,16 @@ from numpy.typing import NDArray
 
 from untrimmed.archive.sources import digest
 from untrimmed.data.detections import Detections
-from untrimmed.data.features.writing import writing
 from untrimmed.data.formats.detection_files import TRACKS, write_detections, write_track
-from untrimmed.data.formats.detection_shards import ids_there, read_shard, shard_name, shard_table, write_shard
+from untrimmed.data.formats.detection_shards import SUFFIX, read_shard, shard_ids, shard_name, shard_table, write_shard
+from untrimmed.data.out_folder import OutFolder
 
 SHARDS = "parquet"
 """The format that is written in shards."""
 VIDEOS_IN_A_SHARD = 16
 """Videos at the most: those of a shard are worked on one after another, by one worker."""
+READ_AT_ONCE = 16
+"""Shards."""
 WINDOWS_OF_A_WORKER = 4
 """Windows that each worker should have at least, lest one works alone at the end."""
 
@@ -51,18 +53,17 @@ class DetectionStore(ABC):
 class FileStore(DetectionStore):
     """A file for each recording."""
 
-    def __init__(self, out: Path, format: str, min_score: float) -> None:  # noqa: A002  the option is called so
+    def __init__(self, out: OutFolder, format: str, min_score: float) -> None:  # noqa: A002  the option is called so
         """Say what is written where; `min_score` is of subtitles and labels."""
         self._out, self._format, self._min_score = out, format, min_score
 
     def begin(self, names: Sequence[str]) -> frozenset[str]:
         """See `DetectionStore`."""
-        return frozenset(name for name in names if not self._file(name).exists())
+        return frozenset(name for name in names if not self._out.has(self._file(name)))
 
     def keep(self, found: Detections) -> None:
         """See `DetectionStore`."""
-        file = self._file(found.video_id)
-        with writing(file):
+        with self._out.made(self._file(found.video_id)) as file:
             if file.suffix in TRACKS:
                 write_track(found.above(self._min_score), file)
             else:
@@ -71,8 +72,8 @@ class FileStore(DetectionStore):
     def end(self) -> None:
         """See `DetectionStore`; there is nothing left to do."""
 
-    def _file(self, name: str) -> Path:
-        return self._out / f"{name}.{self._format}"
+    def _file(self, name: str) -> str:
+        return f"{name}.{self._format}"
 
 
 class ShardStore(DetectionStore):
@@ -83,7 +84,7 @@ class ShardStore(DetectionStore):
     next run, is then in a shard of another name.
     """
 
-    def __init__(self, out: Path, there: NDArray[np.uint64], *, as_they_come: bool) -> None:
+    def __init__(self, out: OutFolder, there: NDArray[np.uint64], *, as_they_come: bool) -> None:
         """Say where shards are written.
 
         Args:
@@ -93,14 +94,15 @@ class ShardStore(DetectionStore):
                 each of which takes long.
         """
         self._out, self._there, self._as_they_come = out, there, as_they_come
-        self._path, self._tables, self._written = out, list[Any](), 0
+        self._name, self._tables, self._written = "", list[Any](), 0
 
     def begin(self, names: Sequence[str]) -> frozenset[str]:
         """See `DetectionStore`."""
         wanted = [name for name in names if not self._is_there(name)]
-        self._path, self._tables = self._out / shard_name(wanted), []
-        if wanted and self._path.exists():
-            self._tables = [read_shard(self._path)]
+        self._name, self._tables = shard_name(wanted), []
+        if wanted and self._out.has(self._name):
+            with self._out.brought(self._name) as path:
+                self._tables = [read_shard(path)]
         self._written = len(self._tables)
         held = {name for table in self._tables for name in table.column("id").unique().to_pylist()}
         return frozenset(wanted) - held
@@ -117,8 +119,8 @@ class ShardStore(DetectionStore):
 
     def _write(self) -> None:
         if len(self._tables) > self._written:
-            with writing(self._path):
-                write_shard(self._tables, self._path)
+            with self._out.made(self._name) as path:
+                write_shard(self._tables, path)
             self._written = len(self._tables)
 
     def _is_there(self, name: str) -> bool:
@@ -127,7 +129,7 @@ class ShardStore(DetectionStore):
         return place < len(self._there) and bool(self._there[place] == wanted)
 
 
-def digests_there(out: Path) -> NDArray[np.uint64]:
+def digests_there(out: OutFolder) -> NDArray[np.uint64]:
     """Return the digests of the ids that the shards of a folder hold, sorted: 8 bytes of each, to be told to workers.
 
     That two of a million have the same one happens in one archive of thirty million.
@@ -136,7 +138,14 @@ def digests_there(out: Path) -> NDArray[np.uint64]:
         AnnotationError: if a shard is damaged.
         MissingExtraError: if pyarrow is not installed.
     """
-    return np.sort(np.fromiter(map(digest, ids_there(out)), np.uint64))
+
+    def of_shard(name: str) -> NDArray[np.uint64]:
+        with out.brought(name) as path:
+            return np.fromiter(map(digest, shard_ids(path)), np.uint64)
+
+    shards = [name for name in out.names() if name.endswith(SUFFIX)]
+    with ThreadPoolExecutor(READ_AT_ONCE) as readers:  # those at an address are mostly waited for
+        return np.sort(np.concatenate([np.zeros(0, np.uint64), *readers.map(of_shard, shards)]))
 
 
 def videos_together(videos: int, workers: int) -> int:

@@ -23,6 +23,7 @@ from untrimmed.data.features import FeatureDescription, view_feature_file
 from untrimmed.data.features.description import FILE_NAME
 from untrimmed.data.formats.detection_files import TRACKS
 from untrimmed.data.inputs import InputConfig
+from untrimmed.data.out_folder import out_folder
 from untrimmed.data.remote import local_copy, shown
 from untrimmed.data.signals.opening import open_recording
 from untrimmed.detection.backbone import USERS_OWN, open_users_choice
@@ -73,7 +74,7 @@ class DetectionJob:
 
     Attributes:
         model: folder of the model.
-        out: folder for the detections.
+        out: folder for the detections, or its address.
         format: of what is written, one of `FORMATS`.
         kind: of the recordings.
         min_score: lowest score in subtitles and labels; the other formats have all.
@@ -243,8 +244,8 @@ class DetectionWorker(ArchiveWorker):
 
 def _store(job: DetectionJob, there: NDArray[np.uint64]) -> DetectionStore:
     if job.format == SHARDS:
-        return ShardStore(Path(job.out), there, as_they_come=job.kind == "videos")
-    return FileStore(Path(job.out), job.format, job.min_score)
+        return ShardStore(out_folder(job.out), there, as_they_come=job.kind == "videos")
+    return FileStore(out_folder(job.out), job.format, job.min_score)
 
 
 def _localizer(job: DetectionJob) -> Localizer:

@@ -13,14 +13,14 @@ from typing import Any
 from untrimmed.archive.backbone import Backbone, greeting_of
 from untrimmed.archive.cluster import ClusterConfig, connected, room_for
 from untrimmed.archive.decoding import open_backbone
+from untrimmed.archive.feature_store import FeatureStore
 from untrimmed.archive.outcomes import OutcomeFile, Tally, outcomes_beside
 from untrimmed.archive.pipeline import ArchiveWorker, asked, count, found_there, outcomes
 from untrimmed.data.features import FeatureDescription
-from untrimmed.data.features.writing import feature_folder
-from untrimmed.data.remote import refuse_address, refuse_out
+from untrimmed.data.out_folder import absolute, out_folder
+from untrimmed.data.remote import refuse_address
 from untrimmed.video.extraction.manifest import Entry
-from untrimmed.video.extraction.one_video import SHOTS, Outcome, Task
-from untrimmed.video.extraction.planning import plan_one
+from untrimmed.video.extraction.one_video import Task
 from untrimmed.video.extraction.progress import Progress
 from untrimmed.video.extraction.workers import ExtractorChoice, Greeting
 
@@ -30,13 +30,13 @@ class ArchiveExtraction:
     """What came of an archive.
 
     Attributes:
-        out: the folder with the features.
+        out: the folder with the features, or its address.
         description: of the features, as it stands in `features.json`.
         outcomes: the file with a line of JSON for each video: the fields of `Outcome`.
         tally: the sum of it.
     """
 
-    out: Path
+    out: str
     description: FeatureDescription
     outcomes: Path
     tally: Tally
@@ -68,13 +68,14 @@ def extract_archive(
 
     Args:
         paths: of videos, of folders that are searched for videos, and of manifests, which are read as a stream.
-        out: the folder, new or of the same extractor.
+        out: the folder, new or of the same extractor; or the address of one in an object store, `s3://bucket/folder`.
         extractor: which one, and how it is made.
         cluster: where the work is done.
         half: see `extract_videos`, as for the next two.
         shots: see there.
         allow_truncated: see there.
-        outcomes_file: for what came of each video; `<out>.outcomes.jsonl` if left out.
+        outcomes_file: for what came of each video; `<out>.outcomes.jsonl` if left out, beside the folder, or here if
+            that is at an address.
         on_progress: is told how far it is, after each video.
 
     Raises:
@@ -85,10 +86,9 @@ def extract_archive(
         UntrimmedError: if the extractor cannot be opened for another reason.
         FeatureError: if the folder cannot be written to.
     """
-    refuse_out(Path(out))
+    folder = out_folder(absolute(out))
     for path in paths:
         refuse_address(Path(path), "source", "Name it in a manifest")
-    out = Path.cwd() / out
     beside = outcomes_beside(out) if outcomes_file is None else Path(outcomes_file)
     sources = [Path.cwd() / path for path in paths]
     with ExitStack() as stack:
@@ -103,12 +103,12 @@ def extract_archive(
             threads=cluster.threads,
             decoders=room.decoders,
             places=tuple(places),
-            out=str(out),
+            out=absolute(out),
             description=greeting.description,
             every=Task(id="", path="", half=half, allow_truncated=allow_truncated, device=device),
             shots=shots,
         )
-        stack.enter_context(feature_folder(out, greeting.description, [SHOTS]))
+        stack.enter_context(FeatureStore(folder, job.description, job.every, job.shots).at_work())
         kept = stack.enter_context(OutcomeFile(beside))
         tally = Tally()
         made = stack.enter_context(closing(outcomes(sources, "videos", 1, ExtractionWorker, job, room)))
@@ -116,7 +116,7 @@ def extract_archive(
             kept.add(outcome)
             tally.add(outcome)
             on_progress(how_far(tally, videos))
-    return ArchiveExtraction(out, greeting.description, beside, tally)
+    return ArchiveExtraction(str(folder), greeting.description, beside, tally)
 
 
 def how_far(tally: Tally, recordings: int) -> Progress:
@@ -135,7 +135,7 @@ class ExtractionJob:
         threads: that it computes with.
         decoders: of each worker.
         places: where modules are looked for, besides those of the worker's own machine.
-        out: the folder.
+        out: the folder, or its address.
         description: of the features.
         every: what all tasks have in common.
         shots: whether cuts are wanted.
@@ -157,6 +157,7 @@ class ExtractionWorker(ArchiveWorker):
     def __init__(self, job: ExtractionJob) -> None:
         """Take what all workers are told."""
         self._job = job
+        self._store = FeatureStore(out_folder(job.out), job.description, job.every, job.shots)
         self._backbone: Backbone | None = None
         self._opening = Lock()
         found_there(job.places)
@@ -164,18 +165,7 @@ class ExtractionWorker(ArchiveWorker):
     def work(self, window: Sequence[Entry]) -> Iterator[dict[str, Any]]:
         """Make what is missing of each video, and say what came of it."""
         for entry in window:
-            yield asdict(self._one(entry))
-
-    def _one(self, entry: Entry) -> Outcome:
-        job = self._job
-        task, known = plan_one(
-            entry.id, entry.path, Path(job.out), job.description.dimension, job.every, shots=job.shots
-        )
-        if task is None:
-            assert known is not None
-            return known
-        outcome = self._opened().carry_out(task)
-        return outcome if known is None else replace(outcome, rows=known.rows)
+            yield asdict(self._store.add(entry, lambda task: self._opened().carry_out(task)))
 
     def _opened(self) -> Backbone:
         job = self._job

@@ -11,15 +11,19 @@ from types import TracebackType
 from typing import Any, Self
 
 from untrimmed.data.features.writing import writing
-from untrimmed.data.remote import shown
+from untrimmed.data.remote import is_address, name_at, shown
 
 SHOWN = 20
 """Failures and damaged videos that are kept to be shown; all are in the file."""
 
 
-def outcomes_beside(out: Path) -> Path:
-    """Return the file of outcomes that belongs to a folder: beside it, for the folder is as without Ray."""
-    return out.with_name(f"{out.name}.outcomes.jsonl")
+def outcomes_beside(out: str | Path) -> Path:
+    """Return the file of outcomes that belongs to a folder: beside it, for the folder is as without Ray.
+
+    Of a folder at an address, it is in the current one.
+    """
+    place = Path.cwd() / (name_at(str(out).rstrip("/")) if is_address(str(out)) else out)
+    return place.with_name(f"{place.name}.outcomes.jsonl")
 
 
 @dataclass

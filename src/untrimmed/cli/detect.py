@@ -39,7 +39,7 @@ def detect(
     path: Path,
     /,
     *more: str,
-    out: Path | None = None,
+    out: str | None = None,
     format: TrackFormat | None = None,  # noqa: A002  the option is called so
     render: Path | None = None,
     confident: bool = False,
@@ -84,7 +84,8 @@ def detect(
         none is named.
     out
         File to write detections to: all of them to .csv, .csv.gz or .json; those of one recording from `--min-score`
-        to .vtt or .ass (subtitles) or .txt (labels of Audacity). With `--format` a folder.
+        to .vtt or .ass (subtitles) or .txt (labels of Audacity). With `--format` a folder; with `--ray` that, or an
+        address in an object store, such as s3://bucket/folder.
     format
         Write such a file for each recording into the folder `--out`; of parquet, files with many recordings each, to
         which a further run adds what is missing.
@@ -136,8 +137,6 @@ def detect(
     json
         Print as JSON.
     """
-    if out is not None:
-        refuse_out(out)
     features = are_features(path)
     if features:
         void = {"render": render, "extractor": extractor, "allow-truncated": allow_truncated, "font": font}
@@ -163,7 +162,7 @@ def detect(
             [path, *map(Path, more)],
             DetectionJob(
                 model=str(model),
-                out=str(out),
+                out=out,
                 format=format or "json",
                 kind="features" if features else "videos",
                 min_score=_lowest(min_score, confident=confident),
@@ -179,8 +178,7 @@ def detect(
             json=json,
         )
         return
-    if out is not None and format is None:
-        output_suffix(out)  # before an hour of work, not after it
+    file = None if out is None else _here(out, one_file=format is None)
     if font is not None and render is None:
         raise ConfigError("--font has an effect with --render only: leave it out")
     if confident and class_scores is not None:
@@ -192,10 +190,10 @@ def detect(
     recordings: FeatureRecordings | Videos
     if features:
         recordings = FeatureRecordings(path, more, key, localizer, known)
-        outputs = planned(recordings.names, {}, out, format, render)
+        outputs = planned(recordings.names, {}, file, format, render)
     else:
         recordings = Videos([path, *more], localizer, extractor, allow_truncated=allow_truncated)
-        outputs = planned(recordings.names, recordings.files, out, format, render)
+        outputs = planned(recordings.names, recordings.files, file, format, render)
     fusing = None if class_scores is None else _Fusing(class_scores, top_classes, recordings.names, known)
     labels = localizer.labels if fusing is None else fusing.labels
     lettering = Lettering() if render is None else _lettering(labels, font)
@@ -221,6 +219,19 @@ def _lowest(min_score: float | None, *, confident: bool) -> float:
     if min_score is not None:
         return min_score
     return 0.0 if confident else 0.2
+
+
+def _here(out: str, *, one_file: bool) -> Path:
+    """Return the path of what is to be written on this machine, and see whether it can be.
+
+    Raises:
+        ConfigError: if it is an address.
+        AnnotationError: if it is a file whose suffix is none that can be written.
+    """
+    refuse_out(out)
+    if one_file:
+        output_suffix(Path(out))  # before an hour of work, not after it
+    return Path(out)
 
 
 def _refuse(options: Mapping[str, object], of: str, why: str) -> None:

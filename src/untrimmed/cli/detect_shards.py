@@ -11,6 +11,7 @@ from untrimmed.archive.detection_store import SHARDS, VIDEOS_IN_A_SHARD, ShardSt
 from untrimmed.archive.detection_worker import TOGETHER, DetectionJob
 from untrimmed.data.detections import Detections
 from untrimmed.data.formats.detection_shards import ids_there, pyarrow
+from untrimmed.data.out_folder import LocalFolder
 from untrimmed.detection.localizer import Localizer
 from untrimmed.video.extractors.extractor import fingerprint_of
 
@@ -52,7 +53,8 @@ class Shards:
             MissingExtraError: if pyarrow is not installed.
         """
         pyarrow("--format parquet")  # before an hour of work, not after it
-        describe(out, _description(out, localizer, of_classes))
+        folder = LocalFolder(out)
+        describe(folder, _description(out, localizer, of_classes))
         there = set(ids_there(out))
         size = VIDEOS_IN_A_SHARD if videos else TOGETHER
         windows = [names[begin : begin + size] for begin in range(0, len(names), size)]
@@ -65,7 +67,7 @@ class Shards:
         self.were_there = sum(name in there for name in names)
         self._missing = {name: number for number, window in enumerate(missing) for name in window}
         self._windows = missing
-        self._store = ShardStore(out, digests_there(out), as_they_come=videos)
+        self._store = ShardStore(folder, digests_there(folder), as_they_come=videos)
         self._current: int | None = None
 
     def misses(self, name: str) -> bool:

@@ -17,6 +17,7 @@ from untrimmed.cli.archive import ray_cluster
 from untrimmed.cli.console import bar, show_json, show_table, warn
 from untrimmed.cli.extract_archive import extract_in_cluster
 from untrimmed.data.check.report import count
+from untrimmed.data.remote import refuse_out
 from untrimmed.errors import ConfigError
 from untrimmed.video.extraction.one_video import SHOTS
 from untrimmed.video.extraction.progress import Progress
@@ -28,7 +29,7 @@ def extract(
     video: Path,
     /,
     *videos: Path,
-    out: Path,
+    out: str,
     extractor: str = "default",
     stride: float | None = None,
     window: float | None = None,
@@ -61,7 +62,8 @@ def extract(
     videos
         More of them.
     out
-        Folder for the features: `NAME.npy` of each video, and a `features.json` that says what made them.
+        Folder for the features: `NAME.npy` of each video, and a `features.json` that says what made them. With `--ray`
+        it may be in an object store, such as s3://bucket/folder.
     extractor
         What makes them: default, default-appearance, default-motion, hf:MODEL, i3d:WEIGHTS, slowfast:WEIGHTS,
         r2plus1d:WEIGHTS, or your own as python:MODULE:ATTRIBUTE.
@@ -126,12 +128,13 @@ def extract(
                 shown=shown,
             )
         return
+    refuse_out(out)
     began = time.monotonic()
     with _sigterm_interrupts(), ExtractionBar() as shown:
         try:
             extraction = extract_videos(
                 [video, *videos],
-                out,
+                Path(out),
                 extractor,
                 stride=stride,
                 window=window,
@@ -147,7 +150,7 @@ def extract(
             )
         except KeyboardInterrupt:
             shown.stop()
-            done = f"stopped; the features of finished videos are in {out}" if out.is_dir() else "stopped"
+            done = f"stopped; the features of finished videos are in {out}" if Path(out).is_dir() else "stopped"
             print(f"\nuntrimmed: {done}. To go on, run the same command again", file=sys.stderr)
             sys.exit(130)
     for each in extraction.videos.values():

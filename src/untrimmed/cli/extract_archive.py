@@ -29,7 +29,7 @@ class Shown(Protocol):
 
 def extract_in_cluster(
     videos: list[Path],
-    out: Path,
+    out: str,
     choice: ExtractorChoice,
     cluster: ClusterConfig,
     *,

@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -55,13 +55,25 @@ def refuse_address(path: Path, option: str, way_out: str) -> None:
         raise ConfigError(f"{option} {address}: is an address, but a path is expected. {way_out}")
 
 
-def refuse_out(out: Path) -> None:
+def refuse_out(out: str | Path) -> None:
     """Refuse an address as the folder to write to.
 
     Raises:
         ConfigError: if it is one.
     """
-    refuse_address(out, "--out", "Mount the store as a folder, or write to a folder and copy that")
+    refuse_address(Path(out), "--out", "With --ray it may be one; or write to a folder and copy that")
+
+
+def local_place(address: str) -> Path | None:
+    """Return the path that an address is of, if it is one of this machine, as with `file://`.
+
+    Raises:
+        UntrimmedError: as from `check_protocol`, or if the store cannot be spoken to.
+    """
+    check_protocol(address)
+    with said(address, address):
+        system, there = opened(address)
+    return Path(there) if _is_local(system) else None
 
 
 def name_at(address: str) -> str:
@@ -121,25 +133,24 @@ def local_copy(path: str, beside: Sequence[str] = ()) -> Iterator[Path]:
     if not is_address(path):
         yield Path(path)
         return
-    check_protocol(path)
-    with _said(path, path):
-        system, there = _opened(path)
-    if _is_local(system):
-        with _called({there: shown(path)}):
-            yield Path(there)
+    if (here := local_place(path)) is not None:
+        with called({str(here): shown(path)}):
+            yield here
         return
-    with _folder() as folder:
+    with said(path, path):
+        system, there = opened(path)
+    with temporary_folder() as folder:
         suffix = PurePosixPath(name_at(path)).suffix
         copy = folder / f"recording{suffix if _SUFFIX.fullmatch(suffix) else ''}"
-        with _said(path, path):
+        with said(path, path):
             system.get_file(there, str(copy))
             if not copy.is_file():
                 raise IsADirectoryError(errno.EISDIR, "it is a folder")
         for name in () if "?" in path else beside:  # what follows ? is of this file
             parent, _, _ = there.rpartition("/")
-            with _said(path, f"{path.rpartition('/')[0]}/{name}"), suppress(FileNotFoundError):
+            with said(path, f"{path.rpartition('/')[0]}/{name}"), suppress(FileNotFoundError):
                 system.get_file(f"{parent}/{name}", str(folder / name))
-        with _called({str(copy): shown(path), str(folder): shown(path.rpartition("/")[0])}):
+        with called({str(copy): shown(path), str(folder): shown(path.rpartition("/")[0])}):
             yield copy
 
 
@@ -151,7 +162,7 @@ def _fsspec(address: str) -> Any:
     return fsspec
 
 
-def _opened(address: str) -> tuple[Any, str]:
+def opened(address: str) -> tuple[Any, str]:
     """Return the store of an address (fsspec has no types), and what the file is called in it."""
     from fsspec.core import url_to_fs  # noqa: PLC0415  an extra
 
@@ -172,31 +183,42 @@ def _is_local(system: Any) -> bool:
     return isinstance(system, LocalFileSystem)
 
 
+def _unreadable(place: str, reason: str) -> UntrimmedError:
+    return DataError(f"{place}: {reason}")
+
+
 @contextmanager
-def _said(address: str, place: str) -> Iterator[None]:
+def said(address: str, place: str, failure: Callable[[str, str], UntrimmedError] = _unreadable) -> Iterator[None]:
     """Context in which something is asked of a store, which may raise anything.
 
+    Args:
+        address: that the store is known by.
+        place: that it is asked about.
+        failure: makes an error of the place, and of what is wrong; a `DataError` where left out.
+
     Raises:
-        DataError: if it does; its text has nothing secret of the address, and no error that has is linked to it.
+        UntrimmedError: if it does; its text has nothing secret of the address, and no error that has is linked to it.
     """
     try:
         yield
+    except UntrimmedError:
+        raise
     except Exception as error:
-        raise DataError(f"{shown(place)}: {_reason(error, address)}") from None
+        raise failure(shown(place), _reason(error, address)) from None
 
 
 def _reason(error: Exception, address: str) -> str:
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
     if isinstance(error, PermissionError):
-        return "there is no permission to read it. Credentials are looked for on the machine that reads"
+        return "permission is denied; credentials are looked for on the machine that does the work"
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return f"there is no room for a copy in {tempfile.gettempdir()}. Make some, or name another folder by TMPDIR"
     text = (str(error).strip() or "without a message").splitlines()[0][:500]
     for secret in _secrets(address):
         text = text.replace(secret, "***")
     text = _ADDRESS.sub(lambda found: shown(found[0]), text)
-    return f"cannot be copied ({type(error).__name__}: {text})"
+    return f"its store says {type(error).__name__}: {text}"
 
 
 def _without_secrets(part: str) -> str:
@@ -227,7 +249,7 @@ def _secrets(address: str) -> list[str]:
 
 
 @contextmanager
-def _called(names: Mapping[str, str]) -> Iterator[None]:
+def called(names: Mapping[str, str]) -> Iterator[None]:
     """Context in which errors of ours are about addresses, and not about copies: each path is called as it says."""
     try:
         yield
@@ -241,7 +263,7 @@ def _called(names: Mapping[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
+def temporary_folder() -> Iterator[Path]:
     """Context with a new folder among the temporary ones, locked so that others see that it is in use."""
     _remove_left_behind()
     folder, lock = _new_folder()

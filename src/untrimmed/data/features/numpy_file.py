@@ -23,8 +23,8 @@ _ZIP_FAULTS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, Ru
 
 
 @dataclass(frozen=True)
-class _Header:
-    """The header of an array in the npy format."""
+class NpyHeader:
+    """The header of an array in the npy format: its shape, whether columns come first, and the type of its numbers."""
 
     shape: tuple[int, ...]
     fortran: bool
@@ -32,15 +32,25 @@ class _Header:
 
     @property
     def row_bytes(self) -> int:
+        """Bytes of a row."""
         return math.prod(self.shape[1:]) * self.dtype.itemsize
 
     @property
     def array_bytes(self) -> int:
+        """Bytes of all of it."""
         return math.prod(self.shape) * self.dtype.itemsize
 
 
-def _read_header(stream: IO[bytes], place: str) -> _Header:
-    """Read a header, and leave the stream where the numbers begin."""
+def read_header(stream: IO[bytes], place: str) -> NpyHeader:
+    """Read a header, and leave the stream where the numbers begin.
+
+    Args:
+        stream: of the file.
+        place: what it is called in messages.
+
+    Raises:
+        FeatureError: if it is none, or of an array of Python objects.
+    """
     with reading(place, *_HEADER_FAULTS):
         version = np.lib.format.read_magic(stream)
         if version == (1, 0):
@@ -56,7 +66,7 @@ def _read_header(stream: IO[bytes], place: str) -> _Header:
         )
     if any(length < 0 for length in shape):
         raise FeatureError(f"{place}: the header is damaged, it names the shape {list(shape)}. Copy the file again")
-    return _Header(shape, fortran, dtype)
+    return NpyHeader(shape, fortran, dtype)
 
 
 class NpyFile(ArrayFile):
@@ -65,7 +75,7 @@ class NpyFile(ArrayFile):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         with reading(str(path)), path.open("rb") as stream:
-            self._header = _read_header(stream, str(path))
+            self._header = read_header(stream, str(path))
             self._offset = stream.tell()
             found = os.fstat(stream.fileno()).st_size - self._offset
         if found < self._header.array_bytes:
@@ -114,13 +124,13 @@ class NpzFile(ArrayFile):
     def shape(self, name: str) -> tuple[int, ...]:
         """Return the shape that the header inside the zip file names."""
         with reading(self.place(name), *_ZIP_FAULTS), self._zip.open(self._members[name]) as stream:
-            return _read_header(stream, self.place(name)).shape
+            return read_header(stream, self.place(name)).shape
 
     def rows(self, name: str, start: int, stop: int) -> NDArray[Any]:
         """Read up to the last of the rows (all of the array if it is stored column by column)."""
         place = self.place(name)
         with reading(place, *_ZIP_FAULTS), self._zip.open(self._members[name]) as stream:
-            header = _read_header(stream, place)
+            header = read_header(stream, place)
             first, last = (0, header.shape[0]) if header.fortran else (start, stop)
             stream.seek(first * header.row_bytes, os.SEEK_CUR)
             wanted = (last - first) * header.row_bytes

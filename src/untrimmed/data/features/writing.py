@@ -126,12 +126,12 @@ def feature_folder(folder: Path, description: FeatureDescription, below: Sequenc
         ConfigError: if the path is no folder, or holds features of another making; nothing is touched then.
         FeatureError: if its `features.json` cannot be read, or the folder cannot be made.
     """
-    _refuse_other_features(folder, description)
+    refuse_other_features(folder, description)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     places = [folder, *(folder / name for name in below)]
     with _locked(folder) as lock:
-        there = _refuse_other_features(folder, description)  # once more, now that nobody else is about to write it
+        there = refuse_other_features(folder, description)  # once more, now that nobody else is about to write it
         _remove_unfinished(places, lock)
         if there is None:
             with writing(folder / FILE_NAME):
@@ -143,7 +143,7 @@ def feature_folder(folder: Path, description: FeatureDescription, below: Sequenc
             _remove_unfinished(places, lock)
 
 
-def _refuse_other_features(folder: Path, description: FeatureDescription) -> FeatureDescription | None:
+def refuse_other_features(folder: Path, description: FeatureDescription) -> FeatureDescription | None:
     """Return the description that a folder has, if any.
 
     Raises:

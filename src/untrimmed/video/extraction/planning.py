@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -59,10 +60,19 @@ def _rows_there(path: Path, dimension: int, *, half: bool) -> int | None:
     if not path.exists():
         return None
     file = NpyFile(path)
-    shape, found = checked_shape(file.shape(""), str(path)), file.rows("", 0, 0).dtype
-    checked_dimension(shape, dimension, str(path))
+    return checked_rows(file.shape(""), file.rows("", 0, 0).dtype, str(path), dimension, half=half)
+
+
+def checked_rows(shape: tuple[int, ...], dtype: np.dtype[Any], place: str, dimension: int, *, half: bool) -> int:
+    """Return how many rows features have that were made before.
+
+    Raises:
+        FeatureError: if they are no features of this dimension.
+        ConfigError: if they are of another precision.
+    """
+    checked_dimension(checked_shape(shape, place), dimension, place)
     expected = np.dtype(np.float16 if half else np.float32)
-    if found != expected:
+    if dtype != expected:
         option = "leave --half out" if half else "use --half"
-        raise ConfigError(f"{path}: holds {found}, but would be {expected} now; choose another --out, or {option}")
+        raise ConfigError(f"{place}: holds {dtype}, but would be {expected} now; choose another --out, or {option}")
     return shape[0]
