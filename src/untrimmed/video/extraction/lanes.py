@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import asdict
 from multiprocessing.connection import Connection
 from threading import Lock
@@ -121,7 +121,11 @@ def _reading_lane(connection: Connection, turn: Turn, task: Task) -> ReadVideo:
             _send(connection, ("open", {"rate": rate, "views": [asdict(view) for view in views]}))
             header, _ = _received(connection)
         if "here" in header:
-            with reading_file(task.path, allow_truncated=task.allow_truncated)(rate, views) as video:
+            with ExitStack() as stack:
+                with turn.waiting():  # to open it may mean to copy it from far away
+                    video = stack.enter_context(
+                        reading_file(task.path, allow_truncated=task.allow_truncated)(rate, views)
+                    )
                 yield OpenVideo(video.declared, _in_turn(video.pictures, turn), video.ending)
             return
         last: dict[str, Any] = {}
