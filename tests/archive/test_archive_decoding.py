@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -16,12 +15,13 @@ from typing import Any
 
 import pytest
 
+from clusters import MARKS, with_extractor
 from extracting import plain, varied
 from small_models import make
 from untrimmed.archive.cluster import ClusterConfig, connected
 from untrimmed.archive.decoding import DECODER_DIED, RayDecoding
 from untrimmed.archive.detection import ArchiveDetection, detect_archive
-from untrimmed.archive.detection_worker import DetectionJob
+from untrimmed.archive.detection_job import DetectionJob
 from untrimmed.archive.extraction import ArchiveExtraction, extract_archive
 from untrimmed.data.formats.detection_files import read_detections
 from untrimmed.data.formats.detection_shards import ids_there, shards_in
@@ -35,44 +35,23 @@ from untrimmed.video.extraction.workers import ExtractorChoice
 from untrimmed.video.view import View
 
 pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.xdist_group("cluster"),
+    *MARKS,
     pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="finds decoders as Linux shows them"),
-    # Ray's own: about settings that it sets itself, and sockets that it leaves to the interpreter.
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.*"),
-    pytest.mark.filterwarnings("ignore::FutureWarning:ray.*"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning:ray.*"),
 ]
 
 OWN = "python:fed_extractor:make"
-_SOURCE = """
-import os
-import signal
-import time
-from pathlib import Path
-
-from untrimmed.video.extractors.function import FunctionExtractor
-
-HERE = Path(__file__).parent
-
-
-def means(clips):
-    if (HERE / "slowly").exists():
-        time.sleep(0.01)
-    if clips.mean() > 240:  # white
-        os.kill(os.getpid(), signal.SIGSEGV)
-    if clips.mean() < 10:  # black
-        raise LookupError("too dark")
-    clips += 1  # as one may with pictures of one's own
-    return clips.mean(axis=(2, 3)).reshape(len(clips), -1)
-
-
-def make():
+EXTRACTOR = """
+if (HERE / "slowly").exists():
+    time.sleep(0.01)
+if not (HERE / "workers").exists():
     (HERE / "workers").write_text(str(os.getppid()))
-    return FunctionExtractor(
-        means, name="own", dimension=6, frames=2, stride=1, rate=25, height=48, width=64, batch_size=2
-    )
+if clips.mean() > 240:  # white
+    os.kill(os.getpid(), signal.SIGSEGV)
+if clips.mean() < 10:  # black
+    raise LookupError("too dark")
+clips += 1  # as one may with pictures of one's own
 """
+"""What it does besides."""
 CHOICE = ExtractorChoice(name=OWN, trust_python=True)
 CORES = 4
 THREE = ClusterConfig(workers=(1, 1), decoders=3)
@@ -92,11 +71,7 @@ def cluster() -> Iterator[None]:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cluster: None) -> Path:
-    (tmp_path / "fed_extractor.py").write_text(_SOURCE)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    monkeypatch.delitem(sys.modules, "fed_extractor", raising=False)
-    return tmp_path
+    return with_extractor(tmp_path, monkeypatch, "fed_extractor", EXTRACTOR)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

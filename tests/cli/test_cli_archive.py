@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 from command_line import files, refused, run
 from numpy.typing import NDArray
 
+from clusters import MARKS, with_extractor
 from extracting import plain, varied
 from small_models import make
 from untrimmed.archive.cluster import ClusterConfig, connected
@@ -25,43 +25,18 @@ from untrimmed.video.extraction.progress import Progress
 from untrimmed.video.extraction.videos import extract_videos
 from untrimmed.video.extraction.workers import ExtractorChoice
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.xdist_group("cluster"),  # one for all of them
-    pytest.mark.skipif(os.name != "posix", reason="signals of POSIX"),
-    # Ray's own: about settings that it sets itself, and sockets that it leaves to the interpreter.
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.*"),
-    pytest.mark.filterwarnings("ignore::FutureWarning:ray.*"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning:ray.*"),
-]
+pytestmark = MARKS
 
 OWN = "python:archive_extractor:make"
-_SOURCE = """
-import os
-import signal
-import time
-from pathlib import Path
-
-from untrimmed.video.extractors.function import FunctionExtractor
-
-HERE = Path(__file__).parent
-
-
-def means(clips):
-    with open(HERE / "workers", "a") as file:
-        print(os.getppid(), os.environ["OMP_NUM_THREADS"], file=file)
-    if (HERE / "slowly").exists():
-        time.sleep(0.02)
-    if clips.mean() > 240:  # white
-        os.kill(os.getpid(), signal.SIGSEGV)
-    return clips.mean(axis=(2, 3)).reshape(len(clips), -1)
-
-
-def make():
-    return FunctionExtractor(
-        means, name="own", dimension=6, frames=2, stride=1, rate=25, height=48, width=64, batch_size=2
-    )
+EXTRACTOR = """
+with open(HERE / "workers", "a") as file:
+    print(os.getppid(), os.environ["OMP_NUM_THREADS"], file=file)
+if (HERE / "slowly").exists():
+    time.sleep(0.02)
+if clips.mean() > 240:  # white
+    os.kill(os.getpid(), signal.SIGSEGV)
 """
+"""What it does besides."""
 CHOICE = ExtractorChoice(name=OWN, trust_python=True)
 ALL = ClusterConfig(workers=(usable_cores(), usable_cores()))
 """Workers that take every core that there is, from the beginning."""
@@ -78,12 +53,7 @@ def cluster() -> Iterator[None]:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cluster: None) -> Path:
-    (tmp_path / "archive_extractor.py").write_text(_SOURCE)
-    monkeypatch.chdir(tmp_path)
-    # Workers outlive a test, and keep the folders of the tests before it: each has the one module, and looks here.
-    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    monkeypatch.delitem(sys.modules, "archive_extractor", raising=False)
-    return tmp_path
+    return with_extractor(tmp_path, monkeypatch, "archive_extractor", EXTRACTOR)
 
 
 def without_ray(videos: Path, out: Path) -> dict[Path, bytes]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import numpy as np
 import pytest
 from command_line import files, refused, run
 
+from clusters import MARKS, with_extractor
 from extracting import varied
 from small_models import make
 from untrimmed.archive.cluster import ClusterConfig, connected
@@ -20,29 +19,13 @@ from untrimmed.data.inputs import InputConfig
 from untrimmed.video.extraction.videos import extract_videos
 
 pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.xdist_group("cluster"),
-    pytest.mark.skipif(os.name != "posix", reason="as the other tests of clusters"),
-    # Ray's own: about settings that it sets itself, and sockets that it leaves to the interpreter.
+    *MARKS,
+    # Of the server, and of the packages that speak to it.
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::FutureWarning:ray.*"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
 
 OWN = "python:stored_extractor:make"
-_SOURCE = """
-from untrimmed.video.extractors.function import FunctionExtractor
-
-
-def means(clips):
-    return clips.mean(axis=(2, 3)).reshape(len(clips), -1)
-
-
-def make():
-    return FunctionExtractor(
-        means, name="own", dimension=6, frames=2, stride=1, rate=25, height=48, width=64, batch_size=2
-    )
-"""
 
 
 @pytest.fixture(scope="module")
@@ -72,11 +55,7 @@ def bucket() -> Iterator[Any]:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bucket: Any) -> Iterator[Path]:
-    (tmp_path / "stored_extractor.py").write_text(_SOURCE)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    monkeypatch.delitem(sys.modules, "stored_extractor", raising=False)
-    yield tmp_path
+    yield with_extractor(tmp_path, monkeypatch, "stored_extractor")
     bucket.rm("archive", recursive=True)
     bucket.mkdir("archive")
 

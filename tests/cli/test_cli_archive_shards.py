@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -16,51 +15,28 @@ import numpy as np
 import pytest
 from command_line import files, run
 
+from clusters import MARKS, with_extractor
 from extracting import varied
 from small_models import make
 from untrimmed.archive.cluster import ClusterConfig, connected
 from untrimmed.archive.detection import detect_archive
-from untrimmed.archive.detection_worker import DetectionJob
+from untrimmed.archive.detection_job import DetectionJob
 from untrimmed.data.formats.detection_files import read_detections
 from untrimmed.data.formats.detection_shards import ids_there, shards_in
 from untrimmed.data.inputs import InputConfig
 from untrimmed.video.extraction.progress import Progress
 from untrimmed.video.extraction.videos import extract_videos
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.xdist_group("cluster"),  # one for all of them
-    pytest.mark.skipif(os.name != "posix", reason="signals of POSIX"),
-    # Ray's own: about settings that it sets itself, and sockets that it leaves to the interpreter.
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.*"),
-    pytest.mark.filterwarnings("ignore::FutureWarning:ray.*"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning:ray.*"),
-]
+pytestmark = MARKS
 
 OWN = "python:shard_extractor:make"
-_SOURCE = """
-import os
-import time
-from pathlib import Path
-
-from untrimmed.video.extractors.function import FunctionExtractor
-
-HERE = Path(__file__).parent
-
-
-def means(clips):
-    with open(HERE / "workers", "a") as file:
-        print(os.getppid(), file=file)
-    if (HERE / "slowly").exists():
-        time.sleep(0.01)
-    return clips.mean(axis=(2, 3)).reshape(len(clips), -1)
-
-
-def make():
-    return FunctionExtractor(
-        means, name="own", dimension=6, frames=2, stride=1, rate=25, height=48, width=64, batch_size=2
-    )
+EXTRACTOR = """
+with open(HERE / "workers", "a") as file:
+    print(os.getppid(), file=file)
+if (HERE / "slowly").exists():
+    time.sleep(0.01)
 """
+"""What it does besides."""
 ONE = ("--ray", "local", "--workers", "1")
 
 
@@ -73,12 +49,7 @@ def cluster() -> Iterator[None]:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cluster: None) -> Path:
-    (tmp_path / "shard_extractor.py").write_text(_SOURCE)
-    monkeypatch.chdir(tmp_path)
-    # Workers outlive a test, and keep the folders of the tests before it: each has the one module, and looks here.
-    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    monkeypatch.delitem(sys.modules, "shard_extractor", raising=False)
-    return tmp_path
+    return with_extractor(tmp_path, monkeypatch, "shard_extractor", EXTRACTOR)
 
 
 def test_shards_of_features_are_those_without_ray(place: Path) -> None:

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from untrimmed.archive.cluster import ClusterConfig, connected, room_for
+from untrimmed.archive.detection_job import DetectionJob, Setting, setting_of
 from untrimmed.archive.detection_store import SHARDS, digests_there, videos_together
-from untrimmed.archive.detection_worker import TOGETHER, DetectionJob, DetectionWorker, Setting, setting_of
+from untrimmed.archive.detection_worker import TOGETHER, DetectionWorker
 from untrimmed.archive.outcomes import OutcomeFile, Tally, outcomes_beside
 from untrimmed.archive.pipeline import asked, count, outcomes
 from untrimmed.data.files import write_atomically

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from untrimmed.archive.detection_worker import DetectionJob
+from untrimmed.archive.detection_job import DetectionJob
 from untrimmed.cli.archive import ray_cluster
 from untrimmed.cli.console import show_json, show_table, warn
 from untrimmed.cli.detect_archive import detect_in_cluster

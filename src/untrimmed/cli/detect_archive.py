@@ -9,7 +9,7 @@ from pathlib import Path
 
 from untrimmed.archive.cluster import ClusterConfig
 from untrimmed.archive.detection import detect_archive
-from untrimmed.archive.detection_worker import DetectionJob
+from untrimmed.archive.detection_job import DetectionJob
 from untrimmed.archive.outcomes import Tally
 from untrimmed.cli.archive import show_failures, warn_of_damaged
 from untrimmed.cli.console import bar, show_json

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from untrimmed.archive.detection import describe, description_of
+from untrimmed.archive.detection_job import DetectionJob
 from untrimmed.archive.detection_store import SHARDS, VIDEOS_IN_A_SHARD, ShardStore, digests_there
-from untrimmed.archive.detection_worker import TOGETHER, DetectionJob
+from untrimmed.archive.detection_worker import TOGETHER
 from untrimmed.data.detections import Detections
 from untrimmed.data.formats.detection_shards import ids_there, pyarrow
 from untrimmed.data.out_folder import LocalFolder
