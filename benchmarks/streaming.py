@@ -2,10 +2,15 @@
 
     untrimmed train sbhar --data.annotations annotations.json --data.features signals.npz --out runs/sbhar
     python benchmarks/streaming.py runs/sbhar --subset fold0 --figure docs/figures/streaming.svg
+    python benchmarks/streaming.py runs/sbhar --subset fold0 --weakened
 
 For each latency: average mAP; how many detections there are, and how many that score 0.2 or more, which is what
-`untrimmed stream` prints; the largest delay between the end of a detection and when it left, in seconds of the stream
-(those that leave when the recording ends are not counted); and the cost, seconds of one core for each second of stream.
+`untrimmed stream` prints; how many it prints with `--once`, and of how many instances that tells at all, by a detection
+of their class that overlaps with them; the largest delay between the end of a detection and when it left, in seconds of
+the stream (those that leave when the recording ends are not counted); and the cost, seconds of one core for each second
+of stream.
+
+With `--weakened`, detections are weakened by all that have left before them, and not by better ones alone.
 """
 
 from __future__ import annotations
@@ -20,18 +25,28 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from unittest.mock import patch
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 from markupsafe import Markup
+from numpy.typing import NDArray
 
+from untrimmed.data.annotations import Instance
 from untrimmed.data.detections import Detection, Detections
+from untrimmed.detection.config import DetectionConfig
 from untrimmed.detection.localizer import Localizer
+from untrimmed.detection.streaming import waiting
+from untrimmed.detection.streaming.once import Once
+from untrimmed.detection.streaming.suppressing import Floats, final_scores
+from untrimmed.detection.suppression import SIGMA
 from untrimmed.evaluation.mean_ap import mean_average_precision
 from untrimmed.experiment.evaluation import detections_on, evaluation_data
 from untrimmed.report.svg import Chart, element, line, text
 
+PRINTED = 0.2
+"""The score from which `untrimmed stream` prints where nothing is said."""
 LATENCIES = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, None)
 LEFT, TOP, WIDTH, HEIGHT = 34.0, 12.0, 420.0, 200.0
 
@@ -46,6 +61,8 @@ class Row:
     by_tiou: tuple[float, ...]
     detections: int
     sure: int
+    once: int
+    told: int
     delay: float
     cost: float
 
@@ -55,6 +72,7 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("--subset", required=True, help="that the model was not trained on")
     parser.add_argument("--latencies", nargs="*", type=lambda word: None if word == "none" else float(word))
+    parser.add_argument("--weakened", action="store_true", help="by all that have left before")
     parser.add_argument("--jobs", type=int, default=2, help="latencies side by side, one thread each")
     parser.add_argument("--figure", type=Path, help="SVG file to draw")
     options = parser.parse_args()
@@ -64,31 +82,50 @@ def main() -> None:
     whole = {found.video_id: found for found in detections_on(data, localizer)}
     offline = mean_average_precision(data.truth, whole, data.tious)
     with ProcessPoolExecutor(options.jobs) as pool:
-        rows = list(pool.map(partial(streamed, options.model, options.subset), latencies))
+        rows = list(pool.map(partial(streamed, options.model, options.subset, options.weakened), latencies))
     seconds = sum(video.duration for video in data.truth)
     print(f"{len(data.truth)} recordings, {seconds / 60:.0f} minutes; mAP at tIoU {', '.join(map(str, data.tious))}\n")
-    columns = ["latency, s", "hop, s", "average mAP", "by tIoU", "detections", "from 0.2", "longest delay, s", "cost"]
+    columns = ["latency, s", "hop, s", "average mAP", "by tIoU", "detections", "from 0.2"]
+    columns += ["once", "instances told of", "longest delay, s", "cost"]
     print(f"| {' | '.join(columns)} |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for row in rows:
         shown = "none" if row.latency is None else f"{row.latency:g}"
         print(
             f"| {shown} | {row.hop:g} | {100 * row.average:.2f} | {' '.join(f'{100 * x:.1f}' for x in row.by_tiou)} | "
-            f"{row.detections:,} | {row.sure:,} | {row.delay:.2f} | {row.cost:.4f} |"
+            f"{row.detections:,} | {row.sure:,} | {row.once:,} | {row.told:,} | {row.delay:.2f} | {row.cost:.4f} |"
         )
     by_tiou, count = " ".join(f"{100 * x:.1f}" for x in offline.by_tiou), sum(map(len, whole.values()))
-    print(f"| whole recordings | | {100 * offline.average:.2f} | {by_tiou} | {count:,} | {sure(whole):,} | | |")
+    print(f"| whole recordings | | {100 * offline.average:.2f} | {by_tiou} | {count:,} | {sure(whole):,} | | | | |")
     if options.figure is not None:
         options.figure.parent.mkdir(parents=True, exist_ok=True)
         options.figure.write_text(chart(rows, offline.average).as_file())
 
 
-def streamed(model: Path, subset: str, latency: float | None) -> Row:
+def streamed(model: Path, subset: str, weakened: bool, latency: float | None) -> Row:
     """Stream all recordings of a subset, a sample at a time."""
+    with patch.object(waiting, "final_scores", weakened_by_all if weakened else final_scores):
+        return _streamed(model, subset, latency)
+
+
+def weakened_by_all(segments: Floats, scores: Floats, left: NDArray[np.bool_], config: DetectionConfig) -> Floats:
+    """Suppression as `final_scores` does it, but those that have left weaken all others first, also better ones."""
+    starts, ends = segments.T
+    current = scores.copy()
+    for i in np.flatnonzero(left):
+        overlap = np.maximum(np.minimum(ends, ends[i]) - np.maximum(starts, starts[i]), 0)
+        tiou = overlap / np.maximum(ends - starts + ends[i] - starts[i] - overlap, 1e-12)
+        current[~left] *= np.exp(-(tiou[~left] ** 2) / (config.sigma or SIGMA))
+    final = scores.copy()
+    final[~left] = final_scores(segments[~left], current[~left], left[~left], config)
+    return final
+
+
+def _streamed(model: Path, subset: str, latency: float | None) -> Row:
     localizer = Localizer.load(model, device="cpu")
     data = evaluation_data(model, localizer, subsets=[subset])
     number = {label: i for i, label in enumerate(localizer.labels)}
-    found, delay, seconds, hop = {}, 0.0, 0.0, 0.0
+    found, delay, seconds, hop, once, told = {}, 0.0, 0.0, 0.0, 0, 0
     began = time.process_time()
     for video in data.truth:
         array = data.inputs.store.read(video.id)
@@ -100,6 +137,9 @@ def streamed(model: Path, subset: str, latency: float | None) -> Row:
                 left += now
             seconds += stream.time
             left += stream.finish(duration=video.duration)
+        first = Once().of(each for each in left if each.score >= PRINTED)
+        once += len(first)
+        told += sum(any(_tells_of(each, instance) for each in first) for instance in video.instances)
         left.sort(key=lambda detection: -detection.score)
         found[video.id] = Detections(
             video.id,
@@ -111,12 +151,19 @@ def streamed(model: Path, subset: str, latency: float | None) -> Row:
     cost = (time.process_time() - began) / seconds
     score = mean_average_precision(data.truth, found, data.tious)
     counted = sum(map(len, found.values()))
-    return Row(latency, hop, score.average, tuple(map(float, score.by_tiou)), counted, sure(found), delay, cost)
+    return Row(
+        latency, hop, score.average, tuple(map(float, score.by_tiou)), counted, sure(found), once, told, delay, cost
+    )
+
+
+def _tells_of(detection: Detection, instance: Instance) -> bool:
+    overlap = min(detection.end, instance.end) - max(detection.start, instance.start)
+    return detection.label == instance.label and overlap > 0
 
 
 def sure(found: Mapping[str, Detections]) -> int:
     """How many detections would be printed."""
-    return sum(len(each.above(0.2)) for each in found.values())
+    return sum(len(each.above(PRINTED)) for each in found.values())
 
 
 def chart(rows: list[Row], offline: float) -> Chart:

@@ -15,9 +15,11 @@ from command_line import PROGRAM, refused, run
 from making_videos import make_video
 from serving_bytes import served
 from small_models import LABELS, make
+from untrimmed.data.detections import Detection
 from untrimmed.data.inputs import InputConfig
 from untrimmed.detection.config import DetectionConfig
 from untrimmed.detection.localizer import Localizer
+from untrimmed.detection.streaming.once import Once
 
 LAB = """
 import numpy as np
@@ -110,10 +112,35 @@ def test_lines_for_people(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert label in LABELS
 
 
+def test_an_action_is_printed_once(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["stream", "signals", "-", "--latency", 2, "--json", "--min-score", 0.5]
+    give(monkeypatch, lines_of(numbers(400, 3)))
+    rows = [json.loads(line) for line in run(*words).out.splitlines()]
+    every = [Detection(row["start"], row["end"], row["label"], row["score"]) for row in rows]
+    give(monkeypatch, lines_of(numbers(400, 3)))
+    first = [json.loads(line) for line in run(*words, "--once").out.splitlines()]
+    expected = Once().of(every)
+    assert 0 < len(expected) < len(every)
+    assert [(row["start"], row["end"], row["label"]) for row in first] == [(d.start, d.end, d.label) for d in expected]
+
+
+def test_a_rate_that_is_not_the_models(place: Path) -> None:
+    message = refused("stream", "signals", "-", "--rate", 7, code=2)
+    assert message.startswith("--rate is 7, but the model was trained on 20 a second: leave it out")
+
+
+def test_no_standard_input(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    assert "standard input is closed" in refused("stream", "signals", "-", code=1)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("1,2,3\n4,x,6\n", "standard input: line 2 is '4,x,6', expected are numbers between commas, or a JSON array"),
+        ("1,2,x\n4,5,6\n", "standard input: line 1 is '1,2,x', expected are numbers between commas, or a JSON array"),
+        ("1,2,\n4,5,6\n", "standard input: line 1 is '1,2,', expected are numbers"),
+        (f"[1{'0' * 400},2,3]\n", "standard input: line 1 is '[1000"),
         ("1,2,3\n4,5\n", "standard input: line 2 has 2 numbers, the first has 3"),
         ("[1,2,3]\n[[1],[2],[3]]\n", "standard input: line 2 is '[[1],[2],[3]]', expected"),
         ("[1,2,3]\n[1,2,3\n", "standard input: line 2 is '[1,2,3', expected"),

@@ -20,6 +20,7 @@ from untrimmed.data.detections import Detection
 from untrimmed.detection.backbone import open_users_choice
 from untrimmed.detection.localizer import Localizer
 from untrimmed.detection.streaming.frames import FrameFeatures
+from untrimmed.detection.streaming.once import Once
 from untrimmed.errors import ConfigError, FeatureError, UntrimmedError
 
 STANDARD_INPUT = "-"
@@ -34,6 +35,7 @@ def stream(
     hop: float | None = None,
     min_score: float | None = None,
     confident: bool = False,
+    once: bool = False,
     rate: float | None = None,
     extractor: str | None = None,
     device: str = "auto",
@@ -64,6 +66,9 @@ def stream(
         Lowest score that is printed: 0.2 where nothing is said, 0 with `--confident`.
     confident
         Only what counts, as `untrimmed calibrate` has learnt it; scores are probabilities to be right.
+    once
+        Print an action once, though better detections of it may follow: leave out what overlaps with an earlier one of
+        its class.
     rate
         Frames or samples per second of the rows on standard input, where the model does not know it.
     extractor
@@ -84,6 +89,9 @@ def stream(
     if source == STANDARD_INPUT:
         if extractor is not None:
             raise ConfigError("--extractor has an effect on pictures only, but standard input has rows: leave it out")
+        known = localizer.inputs.rate
+        if rate is not None and known is not None and rate != known:
+            raise ConfigError(f"--rate is {rate:g}, but the model was trained on {known:g} a second: leave it out")
         pieces = rows_of(sys.stdin)
     else:
         if rate is not None:
@@ -96,11 +104,12 @@ def stream(
         pieces = FrameFeatures(source, localizer.video_extractor)
         rate = localizer.video_extractor.grid.rate
     with localizer.stream(latency=latency, rate=rate, hop=hop) as detecting:
+        first = Once()
 
         def show(left: list[Detection]) -> None:
-            for detection in left:
-                if detection.score >= least:
-                    print(_line(detection, detecting.time) if json else detection, flush=True)
+            strong = [detection for detection in left if detection.score >= least]
+            for detection in first.of(strong) if once else strong:
+                print(_line(detection, detecting.time) if json else detection, flush=True)
 
         failure: UntrimmedError | None = None
         with _UntilInterrupted(pieces) as arriving:
@@ -118,24 +127,27 @@ def _line(detection: Detection, time: float) -> str:
     return json_format.dumps(asdict(detection) | {"at": round(time, 3)}, ensure_ascii=False)
 
 
-def rows_of(lines: TextIO) -> Iterator[NDArray[np.float64]]:
+def rows_of(lines: TextIO | None) -> Iterator[NDArray[np.float64]]:
     """Yield the rows `[1, D]` of lines of numbers as they come; a first line without numbers is a heading.
 
     Raises:
-        FeatureError: if a line is none, or has not as many numbers as the first.
+        FeatureError: if a line is none, or has not as many numbers as the first; or there is no standard input.
     """
+    if lines is None:
+        raise FeatureError("standard input is closed: give it rows, or name a camera, an address or a file")
     columns: int | None = None
     for number, line in enumerate(lines, start=1):
         text = line.strip()
         if not text:
             continue
+        values: Any = None
         try:
             values = json_format.loads(text) if text.startswith("[") else text.replace(";", ",").split(",")
             row = np.array([values], dtype=np.float64)
             if row.ndim != 2:
                 raise ValueError
-        except (ValueError, TypeError, RecursionError):
-            if number == 1:
+        except (ValueError, TypeError, OverflowError, RecursionError):
+            if number == 1 and isinstance(values, list) and not any(map(_is_number, values)):
                 continue
             shown = text if len(text) <= 40 else f"{text[:40]}..."
             raise FeatureError(
@@ -145,6 +157,14 @@ def rows_of(lines: TextIO) -> Iterator[NDArray[np.float64]]:
             raise FeatureError(f"standard input: line {number} has {row.shape[1]} numbers, the first has {columns}")
         columns = row.shape[1]
         yield row
+
+
+def _is_number(value: object) -> bool:
+    try:
+        float(str(value))
+    except ValueError:
+        return False
+    return True
 
 
 class _UntilInterrupted:
