@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,19 @@ def test_start_from_another_model(source: Path, config: Path, tmp_path: Path) ->
     again = run("train", config, "--init", source, "--training.freeze", frozen, "--out", out, "--resume")
     assert again.code == 0
     assert "Started from" not in again.err
+
+
+def test_a_run_that_was_ended_in_its_first_epoch_starts_from_there_again(
+    source: Path, config: Path, tmp_path: Path
+) -> None:
+    whole, ended = tmp_path / "whole", tmp_path / "ended"
+    assert run("train", config, "--init", source, "--out", whole).code == 0
+    ended.mkdir()
+    shutil.copy(whole / "experiment.yaml", ended)  # all that is there before the first epoch has ended
+    again = run("train", config, "--init", source, "--out", ended, "--resume")
+    assert again.code == 0
+    assert f"Started from {source}: " in again.err
+    assert (ended / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
 
 
 def test_a_model_that_does_not_fit(source: Path, config: Path, tmp_path: Path) -> None:

@@ -133,11 +133,24 @@ def test_no_damaged_byte_goes_unnoticed(tmp_path_factory: pytest.TempPathFactory
     path = tmp_path_factory.mktemp("damaged") / "checkpoint.pt"
     save_checkpoint(path, STATE)
     content = bytearray(path.read_bytes())
-    place = data.draw(st.integers(0, len(content) - 72))
+    place = data.draw(st.integers(0, len(content) - 1) | st.integers(len(content) - 80, len(content) - 1))
     content[place] ^= data.draw(st.integers(1, 255))
     path.write_bytes(content)
     with pytest.raises(ModelError, match="damaged"):
-        load_checkpoint(path)
+        load_checkpoint(path, hashed=True)
+
+
+def test_one_whose_hash_is_damaged_as_well_is_not_taken(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, {"step": 1})
+    save_checkpoint(path, {"step": 2})
+    content = bytearray(path.read_bytes())
+    content[-70] ^= 1
+    path.write_bytes(content)
+    told: list[str] = []
+    assert load_last_checkpoint(path, told=told.append) == {"step": 1}
+    assert "there is no hash at its end" in told[0]
+    assert load_checkpoint(path) == {"step": 2}  # as a file of somebody else
 
 
 def test_torch_reads_it_as_any_other(tmp_path: Path) -> None:

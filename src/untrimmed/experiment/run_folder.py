@@ -31,6 +31,8 @@ from untrimmed.model.checkpoint import checkpoint_before, load_last_checkpoint, 
 from untrimmed.settings import dump
 
 EXPERIMENT, CHECKPOINT, METRICS = "experiment.yaml", "checkpoint.pt", "metrics.csv"
+SHOWN = 300
+"""Characters of what torch says of a checkpoint that does not fit, which may be a line for each tensor."""
 
 
 class RunFolder:
@@ -76,6 +78,11 @@ def is_run(path: Path) -> bool:
     return (path / EXPERIMENT).is_file()
 
 
+def has_checkpoint(path: Path) -> bool:
+    """Whether a run can go on from somewhere: one that was ended in its first epoch begins anew."""
+    return any(place.exists() for place in (path / CHECKPOINT, checkpoint_before(path / CHECKPOINT)))
+
+
 def begin(path: Path, config: ExperimentConfig, *, resume: bool) -> bool:
     """Prepare a run's folder; returns whether there is a checkpoint to go on from.
 
@@ -98,7 +105,7 @@ def begin(path: Path, config: ExperimentConfig, *, resume: bool) -> bool:
                 f"{path / EXPERIMENT}: {key} was {before.get(key)!r} when the run began, but is {now.get(key)!r} now. "
                 "Resume with the same settings, or start another run with another --out"
             )
-    return any(place.exists() for place in (path / CHECKPOINT, checkpoint_before(path / CHECKPOINT)))
+    return has_checkpoint(path)
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -121,6 +128,7 @@ def restore(path: Path, trainer: Trainer, told: Callable[[str], None] = lambda _
         trainer.load_state_dict(state)
     except (RuntimeError, ValueError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())
+        reason = reason if len(reason) <= SHOWN else f"{reason[:SHOWN]}..."
         raise ModelError(
             f"{checkpoint}: does not fit the model ({reason}). Have the annotations or the features changed since the "
             "run began? Then start another run with another --out"

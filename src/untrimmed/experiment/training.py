@@ -21,7 +21,7 @@ from untrimmed.experiment.checking import refuse_errors
 from untrimmed.experiment.config import ExperimentConfig
 from untrimmed.experiment.data import Data, open_data
 from untrimmed.experiment.evaluation import EvaluationData, detections_on, scored_on
-from untrimmed.experiment.run_folder import RunFolder, begin, restore
+from untrimmed.experiment.run_folder import RunFolder, begin, has_checkpoint, restore
 from untrimmed.learning.processes import as_started, gathered, make_fabric, others_watched, share_of_videos
 from untrimmed.learning.trainer import Trainer, Watcher
 from untrimmed.learning.transfer import transfer
@@ -72,7 +72,8 @@ def train(
         Interrupted: after Ctrl-C; the run has been saved.
     """
     config = replace(config, training=as_started(config.training))
-    source = None if config.training.init is None or resume else read_model_folder(config.training.init)
+    init = None if has_checkpoint(out) else config.training.init
+    source = None if init is None else read_model_folder(init)
     data = open_data(config.data)
     refuse_errors(data, config.data)
     model_config = _model_config(config.model, data)
@@ -92,7 +93,7 @@ def train(
     if source is not None:
         transferred = transfer(blank.model, data.labels, source[1], source[0].labels)
         if fabric.is_global_zero:
-            told(transferred.summary(str(config.training.init)))
+            told(transferred.summary(str(init)))
     # The first process begins alone: launching starts the others, which run this from the top and find the run begun.
     go_on = begin(out, config, resume=resume) if fabric.is_global_zero else False
     fabric.launch()

@@ -57,26 +57,31 @@ def load_last_checkpoint(
         ModelError: if neither can be used.
     """
     try:
-        return load_checkpoint(path, device)
+        return load_checkpoint(path, device, hashed=True)
     except ModelError as error:
         if not checkpoint_before(path).exists():
             raise
-        state = load_checkpoint(checkpoint_before(path), device)
+        state = load_checkpoint(checkpoint_before(path), device, hashed=True)
         told(f"{error}. The one before it, {checkpoint_before(path).name}, is taken")
         return state
 
 
-def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
+def load_checkpoint(path: Path, device: torch.device | str = "cpu", *, hashed: bool = False) -> dict[str, Any]:
     """Read what `save_checkpoint` wrote, or any other file of tensors and plain values that `torch.save` wrote.
 
     Nothing is ever unpickled into code: `weights_only` reads tensors and plain values, and refuses all else.
+
+    Args:
+        path: of the file.
+        device: to put tensors on.
+        hashed: take only what `save_checkpoint` wrote: a file whose hash is missing is damaged.
 
     Raises:
         ModelError: if the file is missing, damaged, or holds anything else.
     """
     try:
         content = path.read_bytes()
-        _check_hash(path, content)
+        _check_hash(path, content, needed=hashed)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what a foreign file could be written with
             state = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
@@ -100,15 +105,19 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
     return state
 
 
-def _check_hash(path: Path, content: bytes) -> None:
-    """Make sure that a file with a hash is what was written; files of others have none.
+def _check_hash(path: Path, content: bytes, *, needed: bool) -> None:
+    """Make sure that a file with a hash is what was written; files of others have none, and need none.
 
     Raises:
         ModelError: if it is not.
     """
     comment = content[-_COMMENT:]
     if not comment.startswith(_HASH):
+        if needed:
+            raise ModelError(f"{path}: is damaged: there is no hash at its end")
         return
+    length = content[-_COMMENT - len(_NO_COMMENT) : -_COMMENT]
     written = content[: -_COMMENT - len(_NO_COMMENT)] + _NO_COMMENT
-    if _HASH + hashlib.sha256(written).hexdigest().encode() != comment:
+    whole = _HASH + hashlib.sha256(written).hexdigest().encode() == comment
+    if not whole or length != _COMMENT.to_bytes(len(_NO_COMMENT), "little"):
         raise ModelError(f"{path}: is damaged: its content is not what was written, by the hash at its end")
