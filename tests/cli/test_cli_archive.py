@@ -17,8 +17,11 @@ from clusters import MARKS, with_extractor
 from extracting import plain, varied
 from small_models import make
 from untrimmed.archive.cluster import ClusterConfig, connected
+from untrimmed.archive.description import DESCRIPTION, description_of
+from untrimmed.archive.detection_job import DetectionJob
 from untrimmed.archive.extraction import extract_archive
 from untrimmed.archive.pipeline import count
+from untrimmed.detection.localizer import Localizer
 from untrimmed.errors import VideoError
 from untrimmed.processors import usable_cores
 from untrimmed.video.extraction.progress import Progress
@@ -198,6 +201,9 @@ def test_detecting_in_features_gives_the_files_that_it_gives_without_ray(place: 
         (place / "found" / name).write_bytes(expected[name])
     np.save(place / "features" / "r070.npy", np.full((5, 6), np.nan, np.float32))
     words = ["detect", "model", "features", "--out", "found", "--format", "csv", *ONE, "--json"]
+    assert "no .detections.json that says what made them" in refused(*words, code=2)
+    job = DetectionJob(model="model", out="found", format="csv", kind="features")
+    (place / "found" / DESCRIPTION).write_text(json.dumps(description_of(job, Localizer.load("model").fingerprint)))
     outcome = run(*words)
     assert (outcome.code, outcome.err) == (1, "")
     assert [outcome.json[key] for key in ("done", "were_there", "failed")] == [40, 30, 1]
@@ -207,9 +213,9 @@ def test_detecting_in_features_gives_the_files_that_it_gives_without_ray(place: 
     assert found == expected
 
     make(width=16).save("other")
-    of_other = run("detect", "other", *words[2:])
-    assert of_other.code == 2
-    assert "holds detections of another model" in of_other.err
+    for without_ray in (words[2:], words[2:7]):
+        assert "holds detections of another model" in refused("detect", "other", *without_ray, code=2)
+    assert relative(place / "found") == found | {Path(DESCRIPTION): (place / "found" / DESCRIPTION).read_bytes()}
 
 
 def test_detecting_in_videos_gives_the_files_that_it_gives_without_ray(place: Path) -> None:

@@ -136,6 +136,17 @@ def test_a_localizer_runs_on_either(folder: Path, tmp_path: Path) -> None:
         np.testing.assert_array_equal(one.seconds, other.seconds)
 
 
+def test_exports_are_told_apart(folder: Path, tmp_path: Path) -> None:
+    assert Localizer.load(folder).fingerprint == Localizer.load(folder).fingerprint
+    other = make()
+    with torch.no_grad():
+        other.model.classification.output.bias += 1
+    export_onnx(other, tmp_path / "other", lengths=(3,))
+    assert Localizer.load(tmp_path / "other").config == Localizer.load(folder).config
+    assert Localizer.load(tmp_path / "other").fingerprint != Localizer.load(folder).fingerprint
+    assert other.fingerprint != make().fingerprint == make().fingerprint
+
+
 def test_a_long_recording_is_looked_at_in_parts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = make().detect(random_features(700))
     monkeypatch.setattr("untrimmed.detection.running.usual_chunk", lambda _: 256)

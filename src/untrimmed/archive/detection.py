@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
@@ -12,19 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from untrimmed.archive.cluster import ClusterConfig, connected, room_for
+from untrimmed.archive.description import describe, description_of
 from untrimmed.archive.detection_job import DetectionJob, Setting, setting_of
 from untrimmed.archive.detection_store import SHARDS, digests_there, videos_together
 from untrimmed.archive.detection_worker import TOGETHER, DetectionWorker
 from untrimmed.archive.outcomes import OutcomeFile, Tally, outcomes_beside
 from untrimmed.archive.pipeline import asked, count, outcomes
-from untrimmed.data.files import write_atomically
-from untrimmed.data.formats.detection_files import TRACKS
-from untrimmed.data.out_folder import LocalFolder, OutFolder, absolute, out_folder
-from untrimmed.errors import ConfigError
+from untrimmed.data.out_folder import absolute, out_folder
 from untrimmed.video.extraction.progress import Progress
-
-DESCRIPTION = ".detections.json"
-"""Name of the file in a folder of detections that says what made them; hidden, as no recording's file can be."""
 
 
 @dataclass(frozen=True)
@@ -90,42 +84,6 @@ def detect_archive(
             tally.add(outcome)
             on_progress(Progress(tally.recordings, recordings, tally.recordings, recordings))
     return ArchiveDetection(str(out), beside, tally)
-
-
-def description_of(job: DetectionJob, fingerprint: str) -> dict[str, object]:
-    """Return what makes detections what they are; `fingerprint` is of the model."""
-    return {
-        "model": fingerprint,
-        "format": job.format,
-        "precision": job.precision,
-        "confident": job.confident,
-        "min_score": job.min_score if f".{job.format}" in TRACKS else None,
-    }
-
-
-def describe(out: OutFolder, description: dict[str, object]) -> None:
-    """Say in a folder what makes the detections in it.
-
-    Raises:
-        ConfigError: if those that are there were made in another way.
-        FeatureError: if the folder cannot be written to.
-    """
-    if isinstance(out, LocalFolder) and out.path.exists() and not out.path.is_dir():
-        raise ConfigError(f"{out}: is a file, but --out has to be the folder to write to")
-    there = description
-    if out.has(DESCRIPTION):
-        with out.brought(DESCRIPTION) as path:
-            try:
-                there = json.loads(path.read_text())
-            except (OSError, ValueError):
-                there = {}
-    if there != description:
-        raise ConfigError(
-            f"{out}: holds detections of another model or with other options ({DESCRIPTION} says which). Choose "
-            "another --out"
-        )
-    with out.made(DESCRIPTION) as path:
-        write_atomically(path, json.dumps(description, indent=2) + "\n")
 
 
 def _together(job: DetectionJob, recordings: int, at_once: int) -> int:

@@ -15,7 +15,6 @@ from untrimmed.detection.localizer import Localizer
 from untrimmed.errors import ConfigError
 from untrimmed.model.devices import Precision
 from untrimmed.video.extraction.workers import ExtractorChoice
-from untrimmed.video.extractors.extractor import fingerprint_of
 
 FORMATS = ("json", "csv", *(suffix.removeprefix(".") for suffix in TRACKS), SHARDS)
 """Formats of a file for each recording, and that of shards."""
@@ -90,7 +89,7 @@ def setting_of(job: DetectionJob) -> Setting:
     """
     found_there(job.places)
     localizer = open_localizer(job)
-    fingerprint = fingerprint_of(localizer.model.state_dict(), localizer.config)
+    fingerprint = localizer.fingerprint
     if job.kind == "features":
         return Setting(fingerprint, localizer.inputs)
     if job.extractor is None:

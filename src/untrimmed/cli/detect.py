@@ -17,7 +17,7 @@ from untrimmed.cli.console import show_json, show_table, warn
 from untrimmed.cli.detect_archive import detect_in_cluster
 from untrimmed.cli.detect_features import FeatureRecordings, are_features
 from untrimmed.cli.detect_outputs import Outputs, TrackFormat, planned
-from untrimmed.cli.detect_shards import Shards
+from untrimmed.cli.detect_shards import Shards, begin_folder
 from untrimmed.cli.detect_videos import Videos
 from untrimmed.cli.sizes import byte_count
 from untrimmed.data.annotations import Annotations
@@ -198,9 +198,10 @@ def detect(
     labels = localizer.labels if fusing is None else fusing.labels
     lettering = Lettering() if render is None else _lettering(labels, font)
     shards = None
-    if outputs.shards is not None:
-        of_classes = None if class_scores is None else (class_scores, top_classes)
-        shards = Shards(outputs.shards, recordings.names, localizer, of_classes, videos=not features)
+    if file is not None and format is not None:
+        scores = None if class_scores is None else (class_scores, top_classes)
+        names = recordings.names
+        shards = begin_folder(file, format, names, localizer, scores, min_score=min_score, videos=not features)
     write = partial(_write, min_score=min_score, outputs=outputs, recordings=recordings, lettering=lettering)
     found = _detected(recordings, shards, fusing, write)
     if outputs.table is not None and found:

@@ -6,15 +6,15 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from untrimmed.archive.detection import describe, description_of
+from untrimmed.archive.description import describe, description_of, refuse_other_detections
 from untrimmed.archive.detection_job import DetectionJob
 from untrimmed.archive.detection_store import SHARDS, VIDEOS_IN_A_SHARD, ShardStore, digests_there
 from untrimmed.archive.detection_worker import TOGETHER
+from untrimmed.cli.detect_outputs import TrackFormat
 from untrimmed.data.detections import Detections
 from untrimmed.data.formats.detection_shards import ids_there, pyarrow
 from untrimmed.data.out_folder import LocalFolder
 from untrimmed.detection.localizer import Localizer
-from untrimmed.video.extractors.extractor import fingerprint_of
 
 
 class Shards:
@@ -29,22 +29,13 @@ class Shards:
     wanted: Sequence[str]
     were_there: int
 
-    def __init__(
-        self,
-        out: Path,
-        names: Sequence[str],
-        localizer: Localizer,
-        of_classes: tuple[Path, int] | None,
-        *,
-        videos: bool,
-    ) -> None:
+    def __init__(self, out: Path, names: Sequence[str], description: dict[str, object], *, videos: bool) -> None:
         """Look at what is there, and say in the folder what makes the detections in it.
 
         Args:
             out: the folder.
             names: of all recordings.
-            localizer: what detects.
-            of_classes: the file of class scores, and how many classes are taken from it, where there is one.
+            description: what makes the detections.
             videos: whether they are videos, and not features.
 
         Raises:
@@ -55,7 +46,7 @@ class Shards:
         """
         pyarrow("--format parquet")  # before an hour of work, not after it
         folder = LocalFolder(out)
-        describe(folder, _description(out, localizer, of_classes))
+        describe(folder, description)
         there = set(ids_there(out))
         size = VIDEOS_IN_A_SHARD if videos else TOGETHER
         windows = [names[begin : begin + size] for begin in range(0, len(names), size)]
@@ -98,18 +89,40 @@ class Shards:
             self._store.end()
 
 
-def _description(out: Path, localizer: Localizer, of_classes: tuple[Path, int] | None) -> dict[str, object]:
-    """Return what makes the detections; without class scores, as a run in a cluster says it."""
+def begin_folder(
+    out: Path,
+    track: TrackFormat,
+    names: Sequence[str],
+    localizer: Localizer,
+    of_classes: tuple[Path, int] | None,
+    *,
+    min_score: float,
+    videos: bool,
+) -> Shards | None:
+    """Look at the folder that detections of recordings are to be written to, and return its shards, if it has them.
+
+    A folder of files for each recording is not described here: what is there is overwritten. It may be one that a
+    cluster has begun, which goes on where the making is the same.
+
+    Raises:
+        ConfigError: if the folder says that the detections in it were made in another way.
+        UntrimmedError: see `Shards`.
+    """
     job = DetectionJob(
         model="",  # is known by its fingerprint
         out=str(out),
-        format=SHARDS,
-        kind="features",
+        format=track,
+        kind="videos" if videos else "features",
+        min_score=min_score,
         precision=localizer.precision,
         confident=localizer.confidence is not None,
     )
-    description = description_of(job, fingerprint_of(localizer.model.state_dict(), localizer.config))
-    if of_classes is None:
-        return description
-    path, top = of_classes
-    return description | {"class_scores": hashlib.sha256(path.read_bytes()).hexdigest()[:16], "top_classes": top}
+    description = description_of(job, localizer.fingerprint)
+    if of_classes is not None:
+        path, top = of_classes
+        scores = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        description |= {"class_scores": scores, "top_classes": top}
+    if track == SHARDS:
+        return Shards(out, names, description, videos=videos)
+    refuse_other_detections(LocalFolder(out), description)
+    return None

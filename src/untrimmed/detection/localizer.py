@@ -43,6 +43,7 @@ from untrimmed.model.devices import Precision, pick_device
 from untrimmed.model.memory import clips_within
 from untrimmed.model.network import ActionFormer
 from untrimmed.settings import parse
+from untrimmed.video.extractors.extractor import fingerprint_of
 
 if TYPE_CHECKING:
     from untrimmed.video.extractors.extractor import Extractor
@@ -152,6 +153,12 @@ class Localizer:
             detection=self.detection,
             extractor=self.extractor,
         )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that tell models apart: of the weights, or the exported model, and of `config`."""
+        weights = self.model.weights if isinstance(self.model, OnnxNetwork) else self.model.state_dict()
+        return fingerprint_of(weights, self.config)
 
     def save(self, folder: str | Path) -> None:
         """Write a model folder, each file beside its place and then renamed.

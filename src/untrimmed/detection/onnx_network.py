@@ -39,6 +39,7 @@ class OnnxNetwork(ActionFormer):
         self.place = nn.Parameter(
             torch.empty(0), requires_grad=False
         )  # who asks where the model is, looks at its first
+        self._source = source
         self._session = _session(source, torch.get_num_threads() if threads is None else threads)
         found = [each.shape[-1] for each in (*self._session.get_inputs()[:1], *self._session.get_outputs()[:1])]
         if found != [config.input_dim, config.num_classes]:
@@ -47,6 +48,12 @@ class OnnxNetwork(ActionFormer):
                 f"{place}: takes {found[0]} dimensions and knows {found[-1]} classes, but {SETTINGS} beside it says "
                 f"{config.input_dim} and {config.num_classes}. Export the model again"
             )
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """What takes the place of weights where models are told apart: the bytes of the file."""
+        content = self._source if isinstance(self._source, bytes) else self._source.read_bytes()
+        return {ONNX: torch.frombuffer(bytearray(content), dtype=torch.uint8)}
 
     def forward(self, features: Tensor, valid: Tensor | None = None) -> Predictions:
         """Classify every moment and regress its boundaries; see `ActionFormer`."""
