@@ -9,7 +9,7 @@ import pytest
 
 from untrimmed.archive.description import DESCRIPTION, describe, description_of, refuse_other_detections
 from untrimmed.archive.detection_job import DetectionJob
-from untrimmed.data.out_folder import LocalFolder, OutFolder, out_folder
+from untrimmed.data.out_folder import LocalFolder, OutFolder, RemoteFolder
 from untrimmed.errors import ConfigError
 
 JOB = DetectionJob(model="m", out="out", format="csv", kind="features")
@@ -22,7 +22,7 @@ def out(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OutFolder]:
         yield LocalFolder(tmp_path / "out")
     else:
         fsspec = pytest.importorskip("fsspec")
-        yield out_folder("memory://bucket/out")
+        yield RemoteFolder("memory://bucket/out")
         fsspec.filesystem("memory").store.clear()
 
 

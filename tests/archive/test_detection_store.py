@@ -15,7 +15,7 @@ from untrimmed.archive.detection_store import FileStore, ShardStore, digests_the
 from untrimmed.data.detections import Detections
 from untrimmed.data.formats.detection_files import read_detections
 from untrimmed.data.formats.detection_shards import ids_there, shard_ids, shards_in
-from untrimmed.data.out_folder import LocalFolder, OutFolder, out_folder
+from untrimmed.data.out_folder import LocalFolder, OutFolder, RemoteFolder
 
 pytest.importorskip("pyarrow")
 
@@ -37,7 +37,7 @@ def out(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OutFolder]:
         yield LocalFolder(tmp_path / "out")
     else:
         fsspec = pytest.importorskip("fsspec")
-        yield out_folder("memory://bucket/out")
+        yield RemoteFolder("memory://bucket/out")
         fsspec.filesystem("memory").store.clear()
 
 

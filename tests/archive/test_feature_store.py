@@ -13,7 +13,7 @@ import pytest
 from untrimmed.archive.feature_store import FeatureStore
 from untrimmed.data.features import FeatureDescription
 from untrimmed.data.features.writing import FeatureWriter, UnwritableError
-from untrimmed.data.out_folder import LocalFolder, OutFolder, out_folder
+from untrimmed.data.out_folder import LocalFolder, OutFolder, RemoteFolder
 from untrimmed.errors import ConfigError
 from untrimmed.video.extraction.manifest import Entry
 from untrimmed.video.extraction.one_video import Outcome, Task
@@ -28,7 +28,7 @@ A = Entry("a", "a.mp4")
 def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OutFolder]:
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
-    yield out_folder(tmp_path / "out" if request.param == "folder" else "memory://bucket/out")
+    yield LocalFolder(tmp_path / "out") if request.param == "folder" else RemoteFolder("memory://bucket/out")
     fsspec.filesystem("memory").store.clear()
     assert not list((tmp_path / "temporary").iterdir())
 

@@ -152,6 +152,18 @@ def test_a_worker_that_is_killed_is_replaced_and_every_video_is_there_once(place
     assert sorted(told) == [str(number) for number in range(10)]
 
 
+def test_a_worker_that_cannot_go_on_says_why(place: Path) -> None:
+    random_features(place / "features", 2)
+    make().save("model")
+    (place / "found" / "r001.csv").mkdir(parents=True)
+    said = refused("detect", "model", "features", "--out", "found", "--format", "csv", *ONE, code=1)
+    assert said.startswith(f"{place}/found/r001.csv: cannot be opened (Is a directory)")
+    (place / "long.csv").write_text(f"path,id\na.mp4,a\nb.mp4,{'b' * 241}\n")
+    said = refused("extract", "long.csv", "--out", "features", "--extractor", OWN, *ONE, code=1)
+    assert "long.csv: row 2: the id 'bbb" in said
+    assert "is longer than 240 bytes" in said
+
+
 def test_two_files_of_one_id_and_wrong_rows_are_found_before_anything_is_done(place: Path) -> None:
     rows = "".join(f"v{i}.mp4\n" for i in range(20_000))
     (place / "long.csv").write_text(f"path\n{rows}")

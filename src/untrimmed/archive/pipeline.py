@@ -28,6 +28,7 @@ from untrimmed.archive.cluster import Room
 from untrimmed.archive.sources import Kind, digest, entries, refuse_same_ids, repeated
 from untrimmed.errors import ModelError, ProcessError, UntrimmedError
 from untrimmed.video.extraction.manifest import Entry
+from untrimmed.video.extraction.one_video import what_went_wrong
 
 IN_FLIGHT = 2
 """Windows that each worker is given at a time: while it works on one, the next is there already. A worker with several
@@ -42,8 +43,8 @@ CHECKED_AT_ONCE = 8192
 class ArchiveWorker(ABC):
     """What runs in an actor of Ray; one row is one window.
 
-    An error of ours that is no fault of a recording ends the whole run. It is passed on in a row: what Ray makes of
-    exceptions is long, and retried.
+    An error that is no fault of a recording ends the whole run. It is passed on in a row: what Ray makes of exceptions
+    is long, and retried.
     """
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
@@ -55,6 +56,8 @@ class ArchiveWorker(ABC):
             made += self.work(window)
         except UntrimmedError as error:
             fault = told(error)
+        except Exception as error:  # a fault of ours: what Ray makes of it says nothing
+            fault = told(ProcessError(f"a worker cannot go on: {what_went_wrong(error)}. What is finished is kept"))
         return {"outcomes": json.dumps(made), "fault": fault}
 
     @abstractmethod

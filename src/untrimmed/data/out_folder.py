@@ -24,7 +24,7 @@ from untrimmed.data.remote import (
 )
 from untrimmed.errors import ConfigError
 
-OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "memory")
+OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az")
 """Protocols of fsspec of stores in which a file is there as a whole, or not at all."""
 
 
@@ -41,7 +41,11 @@ class OutFolder(ABC):
 
     @abstractmethod
     def head(self, name: str, count: int) -> bytes | None:
-        """Return the first bytes of a file, at most so many; `None` if there is no such file."""
+        """Return the first bytes of a file, at most so many; `None` if there is no such file.
+
+        Raises:
+            UntrimmedError: if that cannot be seen.
+        """
 
     @abstractmethod
     def brought(self, name: str) -> AbstractContextManager[Path]:
@@ -83,7 +87,7 @@ def out_folder(place: str | Path) -> OutFolder:
     if "::" in address or "?" in address or address.partition("://")[0] not in OBJECT_STORES:
         raise ConfigError(
             f"--out {shown(address)}: has to be a folder, or in an object store such as s3://bucket/folder (others are "
-            f"{', '.join(OBJECT_STORES[1:-1])}). Mount another store as a folder, or write to a folder and copy that"
+            f"{', '.join(OBJECT_STORES[1:])}). Mount another store as a folder, or write to a folder and copy that"
         )
     return RemoteFolder(address)
 
@@ -106,11 +110,14 @@ class LocalFolder(OutFolder):
 
     def head(self, name: str, count: int) -> bytes | None:
         """See `OutFolder`."""
+        path = self.path / name
         try:
-            with (self.path / name).open("rb") as file:
+            with path.open("rb") as file:
                 return file.read(count)
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise UnwritableError(f"{path}: cannot be opened ({error.strerror}). Move it away, or mend that") from error
 
     def brought(self, name: str) -> AbstractContextManager[Path]:
         """See `OutFolder`."""

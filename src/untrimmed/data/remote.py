@@ -30,10 +30,12 @@ PREFIX = "untrimmed-copy-"
 CONNECTING, SILENT = 30.0, 120.0
 """Seconds after which a web server that cannot be reached, or sends nothing more, is given up."""
 _WEB = ("http", "https")
+_ARCHIVES = ("zip", "tar", "libarchive")
+"""Protocols of files in a file, whose path or address follows after `::`."""
 _CONTAINERS = ("abfs", "abfss", "wasb", "wasbs", "adl")
 """Protocols in which what stands before an @ is a container."""
 _USER = re.compile(r"(?:[^/?#@:]*:(?!\d+/)[^@]*@(?:[^/?#]*@)?|[^/?#]*@)")
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
+_ADDRESS = re.compile(r"['\"]?[A-Za-z][A-Za-z0-9+.-]*://.*")
 _PATH_OF_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:[/\\]")  # two letters at least: C:/ is a drive
 _CHAINED = re.compile(r"::(?=[A-Za-z][A-Za-z0-9+.-]*(?:://|::))")  # others may be in a password
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,16}")
@@ -77,11 +79,12 @@ def local_place(address: str) -> Path | None:
 
 
 def name_at(address: str) -> str:
-    """Return the name of the file at an address."""
-    first = next(part for part in _CHAINED.split(address) if is_address(part))
-    protocol, _, path = first.partition("://")
+    """Return the name of the file at an address, without anything that is secret; nothing if it names no file."""
+    parts = address.split("::") if address.partition("://")[0] in _ARCHIVES else _CHAINED.split(address)
+    protocol, _, path = next(part for part in parts if is_address(part)).partition("://")
+    path = path[len(_user(protocol, path)) :]
     if protocol in _WEB:
-        path = unquote(re.split(r"[?#]", path, maxsplit=1)[0])
+        path = unquote(re.split(r"[?#]", path, maxsplit=1)[0].partition("/")[2])
     return PurePosixPath(path).name
 
 
@@ -217,8 +220,8 @@ def _reason(error: Exception, address: str) -> str:
     text = (str(error).strip() or "without a message").splitlines()[0][:500]
     for secret in _secrets(address):
         text = text.replace(secret, "***")
-    text = _ADDRESS.sub(lambda found: shown(found[0]), text)
-    return f"its store says {type(error).__name__}: {text}"
+    # What a store makes of an address may have the same secrets in another form.
+    return f"its store says {type(error).__name__}: {_ADDRESS.sub('...', text)}"
 
 
 def _without_secrets(part: str) -> str:

@@ -73,6 +73,10 @@ def read_manifest(path: Path) -> Iterator[Entry]:
         raise VideoError(f"{path}: the manifest has no rows. Leave it out")
 
 
+LONGEST_ID = 240
+"""Bytes of an id: a name of a file may have 255, of which some are the suffix."""
+
+
 def checked_id(name: str, place: str) -> str:
     """Return an id, if it can be the name of a file without suffix.
 
@@ -85,6 +89,8 @@ def checked_id(name: str, place: str) -> str:
         name.encode()
     except UnicodeEncodeError as error:
         raise VideoError(f"{place}: the id {name!r} is not UTF-8. Rename it") from error
+    if len(name.encode()) > LONGEST_ID:
+        raise VideoError(f"{place}: the id {name[:60]!r}... is longer than {LONGEST_ID} bytes. Give it a shorter one")
     return name
 
 
