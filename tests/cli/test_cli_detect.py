@@ -227,7 +227,6 @@ def bomb(place: Path) -> None:
     [
         (replaced(lambda x: x[:, :5]), 1, ["test1", "5 dimensions, but 8 are expected. Use features of the same"]),
         (replaced(lambda x: x.T), 1, ["test1", "8 are expected. They look stored as [D, T]: transpose them"]),
-        (replaced(lambda x: x * np.nan), 1, ["test1", "values are NaN or infinite", "Extract the features"]),
         (replaced(lambda x: x[:0]), 1, ["test1", "the array is empty, [0, 8]"]),
         (replaced(lambda x: x[0]), 1, ["test1", "the array has 1 axes, [8]"]),
         (bomb, 1, ["test1.npy", "holds pickled Python objects, which are never loaded"]),
@@ -248,6 +247,24 @@ def test_bad_input(place: Path, spoil: Callable[[Path], object], code: int, mess
     line = refused(*words, code=code)
     assert all(message in line for message in messages), line
     assert files(place) == before  # neither detections nor the trace of a bomb
+
+
+def test_a_recording_that_cannot_be_read_does_not_stop_the_others(place: Path) -> None:
+    replaced(lambda x: x * np.nan)(place)
+    features, ids = place / "data" / "features", video_ids(place)
+    alone = refused("detect", place / "model", features / "test1.npy", code=1)
+    assert "test1.npy" in alone
+    assert "values are NaN or infinite" in alone
+    (place / "all.csv").write_text("path\n" + "".join(f"data/features/{name}.npy\n" for name in [*ids, "none"]))
+    for path, failures in ((features, 1), (place / "all.csv", 2)):
+        outcome = run("detect", place / "model", path, "--out", place / path.stem, "--format", "json")
+        assert outcome.code == 1
+        errors = outcome.err.splitlines()
+        assert len(errors) == failures
+        assert "values are NaN or infinite" in errors[0]
+        assert all(line.startswith("untrimmed: ") for line in errors)
+        assert "there is no such" in errors[-1] or failures == 1
+        assert sorted(file.stem for file in (place / path.stem).iterdir()) == [name for name in ids if name != "test1"]
 
 
 @pytest.mark.parametrize(

@@ -220,7 +220,7 @@ with local_copy("memory://x.mp4"):
 
 class _Server(SimpleHTTPRequestHandler):
     def do_GET(self) -> None:
-        if self.path.startswith("/private"):
+        if self.path.startswith(("/private", "/features.json")):
             self.send_error(403)
         elif self.path.startswith("/short"):
             self.send_response(200)

@@ -64,8 +64,8 @@ def detect(
 ) -> None:
     """Detect actions in videos, or in recordings of which there are features.
 
-    Prints the best detections of each; `--out` keeps them. A video that cannot be read is reported at the end, and does
-    not stop the others; the exit code is 1 then.
+    Prints the best detections of each; `--out` keeps them. A recording that cannot be read is reported at the end, and
+    does not stop the others; the exit code is 1 then.
 
     Examples: `untrimmed detect runs/mine video.mp4 --out video.vtt --render seen.mp4`;
     `untrimmed detect runs/tug features/ --out found.csv`
@@ -206,7 +206,7 @@ def detect(
     found = _detected(recordings, shards, fusing, write)
     if outputs.table is not None and found:
         write_detections(found, outputs.table)
-    failures = recordings.failures if isinstance(recordings, Videos) else {}
+    failures = recordings.failures
     _show(found, min_score, top, json=json, any_failed=bool(failures))
     if not json:
         _say_where(found, outputs, shards)

@@ -26,8 +26,8 @@ from untrimmed.data.remote import local_copy, refuse_address, shown
 from untrimmed.data.signals.opening import open_recording, open_signals
 from untrimmed.data.signals.table import TABLES
 from untrimmed.detection.localizer import Localizer
-from untrimmed.detection.recording import Recording
-from untrimmed.errors import AnnotationError, ConfigError
+from untrimmed.detection.recording import Recording, prepare
+from untrimmed.errors import AnnotationError, ConfigError, DataError
 from untrimmed.video.extraction.finding import same_id
 from untrimmed.video.extraction.manifest import is_manifest
 
@@ -70,9 +70,11 @@ class FeatureRecordings:
 
     Attributes:
         names: of all of them.
+        failures: what is wrong with those that could not be read, by id.
     """
 
     names: Sequence[str]
+    failures: dict[str, str]
 
     def __init__(
         self, path: Path, ids: Sequence[str], key: str | None, localizer: Localizer, known: Annotations | None
@@ -85,6 +87,7 @@ class FeatureRecordings:
             ConfigError: if the features were made in another way than those that the model was trained on.
         """
         self._localizer = localizer
+        self.failures = {}
         self._open: Callable[[str], Recording]
         if is_manifest(path):
             files = _named(path, ids)
@@ -112,8 +115,23 @@ class FeatureRecordings:
         self._open = lambda name: _recording(name, store.view(name), f"{path}: {name!r}", videos.get(name))
 
     def detections(self, names: Sequence[str]) -> Iterator[Detections]:
-        """Yield the detections of each of these recordings, which is read when it is its turn."""
-        return with_progress(self._localizer.detect_many(map(self._open, names)), "detecting", len(names))
+        """Yield the detections of each of these that can be read, in its turn; the others are in `failures` afterwards.
+
+        Raises:
+            ConfigError: if the model needs to know what nothing says.
+        """
+        return with_progress(self._localizer.detect_many(self._readable(names)), "detecting", len(names))
+
+    def _readable(self, names: Sequence[str]) -> Iterator[Recording]:
+        localizer = self._localizer
+        for name in names:
+            try:
+                recording = self._open(name)
+                prepare(recording, localizer.inputs, localizer.model.config.input_dim)
+            except DataError as fault:
+                self.failures[name] = str(fault)
+            else:
+                yield recording
 
 
 def _named(manifest: Path, ids: Sequence[str]) -> dict[str, str]:

@@ -126,7 +126,7 @@ def local_copy(path: str, beside: Sequence[str] = ()) -> Iterator[Path]:
 
     Args:
         path: a path, or an address.
-        beside: names of files that are copied as well, if they are beside it.
+        beside: names of files that are copied as well, if they are beside it, and may be read.
 
     Raises:
         DataError: if there is no such file, no permission to read it, or no room for it.
@@ -151,10 +151,21 @@ def local_copy(path: str, beside: Sequence[str] = ()) -> Iterator[Path]:
                 raise IsADirectoryError(errno.EISDIR, "it is a folder")
         for name in () if "?" in path else beside:  # what follows ? is of this file
             parent, _, _ = there.rpartition("/")
-            with said(path, f"{path.rpartition('/')[0]}/{name}"), suppress(FileNotFoundError):
-                system.get_file(f"{parent}/{name}", str(folder / name))
+            with said(path, f"{path.rpartition('/')[0]}/{name}"):
+                _get_if_there(system, f"{parent}/{name}", folder / name)
         with called({str(copy): shown(path), str(folder): shown(path.rpartition("/")[0])}):
             yield copy
+
+
+def _get_if_there(system: Any, there: str, copy: Path) -> None:
+    """Copy a file, unless there is none. Stores whose files may not be listed say that one is forbidden that is not."""
+    try:
+        system.get_file(there, str(copy))
+    except (FileNotFoundError, PermissionError):
+        return
+    except Exception as error:
+        if getattr(error, "status", None) not in (401, 403):  # of an answer by HTTP
+            raise
 
 
 def _fsspec(address: str) -> Any:
