@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,9 +19,9 @@ from untrimmed.archive import cluster
 from untrimmed.archive.cluster import ClusterConfig, connected
 from untrimmed.archive.extraction import how_far
 from untrimmed.archive.outcomes import SHOWN, OutcomeFile, Tally, outcomes_beside
-from untrimmed.archive.pipeline import raise_told, told
+from untrimmed.archive.pipeline import ArchiveWorker, raise_told, told
 from untrimmed.archive.sources import digest, entries, kind_of, refuse_same_ids, repeated
-from untrimmed.errors import ConfigError, MissingExtraError, VideoError
+from untrimmed.errors import ConfigError, MissingExtraError, ProcessError, VideoError
 from untrimmed.video.extraction.finding import find_sources, find_videos
 from untrimmed.video.extraction.manifest import Entry, is_manifest, read_manifest
 
@@ -205,3 +208,30 @@ def test_a_cluster_that_is_not_there_is_one_error(address: str) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"untrimmed: --ray {address}: there is no cluster that answers (")
+
+
+def test_a_signal_does_what_it_did_before() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        for mine in (signal.SIG_IGN, lambda *_: None, signal.SIG_DFL):
+            signal.signal(signal.SIGTERM, mine)
+            with cluster._own_handler(signal.SIGTERM):
+                signal.signal(signal.SIGTERM, lambda *_: None)
+            assert signal.getsignal(signal.SIGTERM) is mine
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@given(st.sampled_from([KeyError("x"), OSError(2, "No such file or directory"), ZeroDivisionError()]))
+def test_a_fault_of_ours_in_a_worker_is_told_of(fault: Exception) -> None:
+    class Failing(ArchiveWorker):
+        def work(self, window: Sequence[Entry]) -> Iterator[dict[str, Any]]:
+            yield outcome(1)
+            raise fault
+
+    row = Failing()({"window": json.dumps([["1", "1.mp4"]])})
+    assert json.loads(row["outcomes"]) == [outcome(1)]
+    with pytest.raises(
+        ProcessError, match=rf"^a worker cannot go on: {type(fault).__name__}: .*test_archive_parts\.py"
+    ):
+        raise_told(row["fault"])

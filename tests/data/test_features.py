@@ -304,6 +304,13 @@ def test_a_long_npy_header(tmp_path: Path, array: np.ndarray) -> None:
     assert "the header is damaged, it names the shape [-3, -2]" in problem(lambda: open_features(tmp_path).read("a"))
 
 
+def test_a_shape_of_something_else_than_numbers(tmp_path: Path) -> None:
+    with (tmp_path / "a.npy").open("wb") as file:
+        file.write(b"\x93NUMPY\x01\x00v\x00")
+        file.write(b"{'descr': '<f4', 'fortran_order': False, 'shape': (True, 6), }".ljust(117) + b"\n" + bytes(24))
+    assert "the header is damaged, it names the shape [True, 6]" in problem(lambda: open_features(tmp_path).read("a"))
+
+
 # What is not features
 
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -113,7 +115,7 @@ def connected(config: ClusterConfig) -> Iterator[None]:
         }
     try:
         _knock(config.address)
-        with _without_stderr():
+        with _without_stderr(), _own_handler(signal.SIGTERM):
             ray.init(**options, log_to_driver=False, logging_level=logging.CRITICAL)
     except (RuntimeError, ValueError, OverflowError, OSError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -198,6 +200,17 @@ def _imported() -> Any:
     except ImportError as error:
         raise MissingExtraError("ray[data]", "ray", "--ray") from error
     return ray
+
+
+@contextmanager
+def _own_handler(number: int) -> Iterator[None]:
+    """Context after which a signal does what it did before; Ray has it print where it was met, and exit."""
+    before = signal.getsignal(number)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(number, before or signal.SIG_DFL)
 
 
 def _knock(address: str) -> None:

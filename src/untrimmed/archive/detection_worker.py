@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -22,7 +20,7 @@ from untrimmed.archive.pipeline import ArchiveWorker, found_there
 from untrimmed.data.features import FeatureDescription, view_feature_file
 from untrimmed.data.features.description import FILE_NAME
 from untrimmed.data.out_folder import out_folder
-from untrimmed.data.remote import local_copy, shown
+from untrimmed.data.remote import local_copy, shown, temporary_folder
 from untrimmed.data.signals.opening import open_recording
 from untrimmed.detection.localizer import LOOK_AHEAD, Localizer
 from untrimmed.detection.recording import Recording, prepare
@@ -121,8 +119,8 @@ class DetectionWorker(ArchiveWorker):
     def _in_video(self, store: DetectionStore, entry: Entry) -> DetectionOutcome:
         began, description = time.perf_counter(), self._setting.description
         assert description is not None
-        with tempfile.TemporaryDirectory(prefix="untrimmed-") as folder:
-            features = Path(folder, "features.npy")
+        with temporary_folder() as folder:
+            features = folder / "features.npy"
             made = self._opened_backbone().carry_out(
                 Task(id=entry.id, path=entry.path, features=str(features), allow_truncated=self._job.allow_truncated)
             )

@@ -8,11 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from untrimmed.archive.cluster import ClusterConfig
-from untrimmed.archive.detection import detect_archive
+from untrimmed.archive.detection import ArchiveDetection, detect_archive
 from untrimmed.archive.detection_job import DetectionJob
 from untrimmed.archive.outcomes import Tally
 from untrimmed.cli.archive import show_failures, warn_of_damaged
 from untrimmed.cli.console import bar, show_json
+from untrimmed.cli.stopping import sigterm_interrupts, stopped
 from untrimmed.data.check.report import count
 from untrimmed.video.extraction.progress import Progress
 
@@ -22,13 +23,11 @@ def detect_in_cluster(
 ) -> None:
     """Detect in a Ray cluster, and say what came of it; exits with 1 if a recording failed."""
     began = time.monotonic()
-    with bar() as shown:
-        task = shown.add_task("detecting", total=None, note="starting")
-
-        def update(progress: Progress) -> None:
-            shown.update(task, completed=progress.videos, total=progress.of_videos, note="recordings")
-
-        detected = detect_archive(paths, job, cluster, outcomes_file=outcomes, on_progress=update)
+    try:
+        with sigterm_interrupts():
+            detected = _detected(paths, job, cluster, outcomes)
+    except KeyboardInterrupt:
+        stopped("; what is finished is kept")
     warn_of_damaged(detected.tally)
     if json:
         show_json({"out": str(detected.out), "outcomes": str(detected.outcomes)} | _sums(detected.tally))
@@ -43,6 +42,16 @@ def detect_in_cluster(
             show_failures("Not detected in", tally, detected.outcomes)
     if detected.tally.failed:
         sys.exit(1)
+
+
+def _detected(paths: list[Path], job: DetectionJob, cluster: ClusterConfig, outcomes: Path | None) -> ArchiveDetection:
+    with bar() as shown:
+        task = shown.add_task("detecting", total=None, note="starting")
+
+        def update(progress: Progress) -> None:
+            shown.update(task, completed=progress.videos, total=progress.of_videos, note="recordings")
+
+        return detect_archive(paths, job, cluster, outcomes_file=outcomes, on_progress=update)
 
 
 def _sums(tally: Tally) -> dict[str, object]:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any, Literal, Self
 
 from untrimmed.cli.archive import ray_cluster
 from untrimmed.cli.console import bar, show_json, show_table, warn
 from untrimmed.cli.extract_archive import extract_in_cluster
+from untrimmed.cli.stopping import sigterm_interrupts, stopped
 from untrimmed.data.check.report import count
 from untrimmed.data.remote import refuse_out
 from untrimmed.errors import ConfigError
@@ -114,7 +111,7 @@ def extract(
             precision=precision,
             trust_python=True,  # as below
         )
-        with _sigterm_interrupts(), ExtractionBar() as shown:
+        with sigterm_interrupts(), ExtractionBar() as shown:
             extract_in_cluster(
                 [video, *videos],
                 out,
@@ -130,7 +127,7 @@ def extract(
         return
     refuse_out(out)
     began = time.monotonic()
-    with _sigterm_interrupts(), ExtractionBar() as shown:
+    with sigterm_interrupts(), ExtractionBar() as shown:
         try:
             extraction = extract_videos(
                 [video, *videos],
@@ -150,9 +147,7 @@ def extract(
             )
         except KeyboardInterrupt:
             shown.stop()
-            done = f"stopped; the features of finished videos are in {out}" if Path(out).is_dir() else "stopped"
-            print(f"\nuntrimmed: {done}. To go on, run the same command again", file=sys.stderr)
-            sys.exit(130)
+            stopped(f"; the features of finished videos are in {out}" if Path(out).is_dir() else "")
     for each in extraction.videos.values():
         if each.damaged:
             packets = "packet was" if each.damaged == 1 else "packets were"
@@ -163,23 +158,6 @@ def extract(
         _show(extraction, time.monotonic() - began, shots=shots)
     if extraction.failed:
         sys.exit(1)
-
-
-@contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
-    """Context in which SIGTERM does what Ctrl-C does, as far as it can be: Python allows that in the main thread."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _as_json(extraction: Extraction) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from untrimmed.archive.cluster import ClusterConfig
 from untrimmed.archive.extraction import ArchiveExtraction, extract_archive
 from untrimmed.cli.archive import show_failures, warn_of_damaged
 from untrimmed.cli.console import show_json
+from untrimmed.cli.stopping import stopped
 from untrimmed.data.check.report import count
 from untrimmed.video.extraction.progress import Progress
 from untrimmed.video.extraction.workers import ExtractorChoice
@@ -56,8 +57,7 @@ def extract_in_cluster(
         )
     except KeyboardInterrupt:
         shown.stop()
-        print("\nuntrimmed: stopped; finished videos are kept. To go on, run the same command again", file=sys.stderr)
-        sys.exit(130)
+        stopped("; finished videos are kept")
     shown.stop()
     warn_of_damaged(extraction.tally)
     if json:

@@ -64,7 +64,7 @@ def read_header(stream: IO[bytes], place: str) -> NpyHeader:
             f"{place}: holds pickled Python objects, which are never loaded, because they can run any code. "
             "Where you trust the file, save the numbers alone: np.save(path, array.astype(np.float32))"
         )
-    if any(length < 0 for length in shape):
+    if any(type(length) is not int or length < 0 for length in shape):  # True is an int, and no length
         raise FeatureError(f"{place}: the header is damaged, it names the shape {list(shape)}. Copy the file again")
     return NpyHeader(shape, fortran, dtype)
 
