@@ -231,7 +231,5 @@ def test_a_fault_of_ours_in_a_worker_is_told_of(fault: Exception) -> None:
 
     row = Failing()({"window": json.dumps([["1", "1.mp4"]])})
     assert json.loads(row["outcomes"]) == [outcome(1)]
-    with pytest.raises(
-        ProcessError, match=rf"^a worker cannot go on: {type(fault).__name__}: .*test_archive_parts\.py"
-    ):
+    with pytest.raises(ProcessError, match=rf"^a worker cannot go on: {type(fault).__name__}: .*_parts\.py"):
         raise_told(row["fault"])

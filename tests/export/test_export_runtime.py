@@ -150,6 +150,11 @@ def detector(folder: Path) -> runtime.Detector:
     return runtime.Detector(folder, threads=1)
 
 
+def test_numbers_that_float32_cannot_hold(detector: runtime.Detector) -> None:
+    with pytest.raises(FeatureError, match="too large for float32"):
+        detector.detect(np.full((5, 6), 1e60))
+
+
 def test_bad_signals() -> None:
     inputs = dump(SIGNALS)
     with pytest.raises(FeatureError, match=r"it: is \[2, 2\], but .* at least 3 samples, and the channels 1, 0"):
@@ -238,6 +243,15 @@ def test_the_program_prints_csv_and_one_line_of_error(folder: Path, tmp_path: Pa
     bad = program(folder, tmp_path / "b.npy")
     assert (bad.returncode, bad.stdout) == (1, "")
     assert bad.stderr == f"detect.py: {tmp_path / 'b.npy'}: cannot be read as .npy (No such file or directory)\n"
+
+
+def test_the_program_tells_recordings_apart(folder: Path, tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        np.save(tmp_path / name / "x.npy", np.zeros((5, 6), np.float32))
+    words = [str(tmp_path / "a" / "x.npy"), str(tmp_path / "b" / "x.npy"), "--model", str(folder)]
+    with pytest.raises(SystemExit, match=r"a/x\.npy and .*b/x\.npy are both called 'x' here"):
+        runtime.main(words)
 
 
 def test_the_program_is_of_our_modules() -> None:

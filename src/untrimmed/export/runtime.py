@@ -14,7 +14,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from untrimmed.detection.suppression import Candidates, suppress
 from untrimmed.detection.voting import vote
 from untrimmed.errors import ConfigError, FeatureError, UntrimmedError
+from untrimmed.export.settings import read_settings
 from untrimmed.time_grid import TimeGrid
 
 Floats = NDArray[np.float32]
@@ -64,13 +64,7 @@ class Detector:
         for name in ("config.json", "model.onnx"):
             if not (Path(folder) / name).is_file():
                 raise ConfigError(f"{folder}: has no {name}; give the folder that `untrimmed export` wrote")
-        try:
-            config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ConfigError(f"{folder}: config.json is not JSON ({error})") from error
-        self.labels: tuple[str, ...] = tuple(config["labels"])
-        self._inputs: Mapping[str, Any] = config["inputs"]
-        self._detection: Any = SimpleNamespace(**config["detection"])
+        self.labels, self._inputs, self._detection = read_settings(Path(folder) / "config.json")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         path = str(Path(folder) / "model.onnx")
@@ -79,6 +73,9 @@ class Detector:
         except Exception as error:  # onnxruntime's own, which have no common base
             reason = str(error).partition("\n")[0]
             raise ConfigError(f"{path}: cannot be opened by onnxruntime ({reason})") from error
+        classes = self._session.get_outputs()[0].shape[-1]
+        if classes != len(self.labels):
+            raise ConfigError(f"{folder}: config.json names {len(self.labels)} labels, but the model knows {classes}")
         self._padding: Mapping[str, int] | None = json.loads(
             self._session.get_modelmeta().custom_metadata_map.get("untrimmed.padding", "null")
         )
@@ -105,7 +102,10 @@ class Detector:
             raise FeatureError(f"{name}: holds numbers that are not finite")
         if duration is not None and not 0 < duration < float("inf"):
             raise FeatureError(f"{name}: its duration is {duration}, but has to be a positive number")
-        features = features_of(array, self._inputs, name)
+        with np.errstate(over="ignore"):
+            features = features_of(array, self._inputs, name)
+        if not np.isfinite(features).all():
+            raise FeatureError(f"{name}: holds numbers that are too large for float32")
         expected = self._session.get_inputs()[0].shape[2]
         if features.shape[1] != expected:
             raise FeatureError(f"{name}: has {features.shape[1]} dimensions, but the model takes {expected}")
@@ -241,6 +241,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(words)
     try:
+        _refuse_same_names(options.files)
         detector = Detector(options.model, options.threads)
         found = {
             file.stem: [
@@ -260,6 +261,19 @@ def main(words: Sequence[str] | None = None) -> None:
     table.writerow(["recording", *Action._fields])
     for name, each in found.items():
         table.writerows([name, f"{a.start:.3f}", f"{a.end:.3f}", a.label, f"{a.score:.5f}"] for a in each)
+
+
+def _refuse_same_names(files: Sequence[Path]) -> None:
+    """Refuse files that what is printed would not tell apart.
+
+    Raises:
+        ConfigError: if there are two.
+    """
+    seen: dict[str, Path] = {}
+    for file in files:
+        other = seen.setdefault(file.stem, file)
+        if other is not file:
+            raise ConfigError(f"{other} and {file} are both called {file.stem!r} here. Detect in one at a time")
 
 
 def _loaded(file: Path) -> NDArray[Any]:

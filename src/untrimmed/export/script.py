@@ -16,6 +16,7 @@ MODULES = (
     "untrimmed.segments",
     "untrimmed.detection.suppression",
     "untrimmed.detection.voting",
+    "untrimmed.export.settings",
     "untrimmed.export.runtime",
 )
 """In this order; each imports only those before it, the standard library and numpy; settings are annotations alone."""
