@@ -93,6 +93,29 @@ def test_features_from_a_bucket_into_a_bucket(place: Path, bucket: Any) -> None:
     assert "dimension was 7 and is 6 now" in refused(*words, code=2)
 
 
+def test_a_recording_without_detections_is_not_detected_in_again(place: Path, bucket: Any) -> None:
+    make().save("model")
+    np.save(place / "a.npy", np.zeros((9, 6), np.float32))
+    (place / "list.csv").write_text("path\na.npy\n")
+    words = [
+        "detect",
+        "model",
+        "list.csv",
+        "--format",
+        "txt",
+        "--min-score",
+        "0.999",
+        "--ray",
+        "local",
+        "--workers",
+        "1",
+    ]
+    words += ["--json", "--out", "s3://archive/labels"]
+    assert run(*words).json["done"] == 1
+    assert in_bucket(bucket, "labels")["a.txt"] == b""
+    assert run(*words).json["were_there"] == 1
+
+
 @pytest.mark.parametrize("format", ["json", "parquet"])
 def test_detections_of_a_bucket_into_a_bucket(place: Path, bucket: Any, format: str) -> None:  # noqa: A002
     make(InputConfig(stride=1, window=2, rate=25)).save("model")

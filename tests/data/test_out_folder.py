@@ -49,6 +49,7 @@ def test_what_was_made_is_there(folder: OutFolder, temporary: Path) -> None:
     put(folder, "shots/a.csv", b"seconds\n")
     assert folder.names() == ["a.npy", "b.npy"]
     assert [folder.has(name) for name in ("a.npy", "b.npy", ".hidden", "shots/a.csv", "c")] == [True] * 4 + [False]
+    assert folder.head("a.npy", 4) == b""
     assert folder.head("b.npy", 4) == b"1234"
     assert folder.head("b.npy", 100) == b"12345678"
     with folder.brought("shots/a.csv") as path:
@@ -90,7 +91,7 @@ def test_a_store_that_does_not_work_is_one_error(
         raise fault
 
     folder = RemoteFolder("memory://bucket/out")
-    for method in ("put_file", "cat_file", "get_file", "ls"):
+    for method in ("put_file", "info", "get_file", "ls"):
         monkeypatch.setattr(type(fsspec.filesystem("memory")), method, fail)
     with pytest.raises(UnwritableError, match=rf"^memory://bucket/out/a.npy: cannot be written \({reason}") as error:
         put(folder, "a.npy", b"x")

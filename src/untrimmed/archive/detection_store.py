@@ -21,7 +21,7 @@ SHARDS = "parquet"
 VIDEOS_IN_A_SHARD = 16
 """Videos at the most: those of a shard are worked on one after another, by one worker."""
 READ_AT_ONCE = 16
-"""Shards."""
+"""Shards whose ids are read side by side."""
 WINDOWS_OF_A_WORKER = 4
 """Windows that each worker should have at least, lest one works alone at the end."""
 

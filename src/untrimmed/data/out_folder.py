@@ -62,7 +62,7 @@ class OutFolder(ABC):
         """
 
     def has(self, name: str) -> bool:
-        """Whether there is a file of this name."""
+        """Whether there is a file of this name; raises as `head`."""
         return self.head(name, 1) is not None
 
 
@@ -159,14 +159,18 @@ class RemoteFolder(OutFolder):
         names = (PurePosixPath(each["name"]).name for each in found if each["type"] == "file")
         return sorted(name for name in names if not name.startswith("."))
 
+    def has(self, name: str) -> bool:
+        """See `OutFolder`."""
+        return self._size(name) is not None
+
     def head(self, name: str, count: int) -> bytes | None:
         """See `OutFolder`."""
+        size = self._size(name)
+        if not size:  # stores refuse to give parts of nothing
+            return None if size is None else b""
         with said(self._address, self._called(name)):
-            try:
-                begin: bytes = self._system.cat_file(f"{self._there}/{name}", start=0, end=count)
-            except FileNotFoundError:
-                return None
-            return begin
+            begin: bytes = self._system.cat_file(f"{self._there}/{name}", start=0, end=min(count, size))
+        return begin
 
     @contextmanager
     def brought(self, name: str) -> Iterator[Path]:
@@ -191,6 +195,14 @@ class RemoteFolder(OutFolder):
                         self._system.put_file(str(path), f"{self._there}/{name}")
                     except FileNotFoundError:
                         raise _unwritable(self._called(name), "there is no such bucket") from None
+
+    def _size(self, name: str) -> int | None:
+        with said(self._address, self._called(name)):
+            try:
+                found = self._system.info(f"{self._there}/{name}")
+            except FileNotFoundError:
+                return None
+        return int(found["size"]) if found["type"] == "file" else None
 
     def _called(self, name: str) -> str:
         return f"{self}/{name}"
