@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from untrimmed.data.annotations import Instance
-from untrimmed.data.formats.interval_table import Row, is_interval_table, read_interval_table, seconds
+from untrimmed.data.formats.interval_table import (
+    Row,
+    is_interval_table,
+    plain_name,
+    read_interval_table,
+    seconds,
+    unit_of,
+)
 from untrimmed.errors import AnnotationError
 
 HEADER = "video,start,end,label"
@@ -282,3 +289,46 @@ def test_times(hours: int, minutes: int, rest: int, thousandths: int) -> None:
 @pytest.mark.parametrize(("text", "expected"), [("5.", 5), (".5", 0.5), ("0", 0), ("90:00", 5400), ("007", 7)])
 def test_unusual_times(text: str, expected: float) -> None:
     assert seconds(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "expected"),
+    [
+        ("start (ms)", "End [milliseconds]", (1.234, 2.5)),
+        ("start_ms", "end.msec", (1.234, 2.5)),
+        ("t-start min", "t-end min", (74_040.0, 150_000.0)),
+        ("onset (h)", "offset (hours)", (4_442_400.0, 9_000_000.0)),
+        ("start (\u00b5s)", "end_us", (0.001234, 0.0025)),
+        ("start (s)", "end_sec", (1234.0, 2500.0)),
+        ("start (HH:MM:SS.mmm)", "end (mm:ss)", (1234.0, 2500.0)),
+    ],
+)
+def test_units_of_times(tmp_path: Path, start: str, end: str, expected: tuple[float, float]) -> None:
+    rows = read(tmp_path, f"video,{start},{end},label\na.mp4,1234,2500,jump\n")
+    assert contents(rows) == [("a.mp4", Instance(*expected, "jump"))]
+
+
+@pytest.mark.parametrize(
+    ("column", "time", "message"),
+    [
+        (
+            "start (samples)",
+            "1",
+            "column 'start (samples)' is in 'samples', which is no unit of time here",
+        ),
+        ("start (frames)", "1", "column 'start (frames)' counts frames; `untrimmed convert --rate` makes a table"),
+        (
+            "start (ms)",
+            "0:01",
+            "row 2, column 'start (ms)': '0:01' has colons, but its column says",
+        ),
+    ],
+)
+def test_units_that_cannot_be(tmp_path: Path, column: str, time: str, message: str) -> None:
+    assert fault(tmp_path, f"video,{column},end,label\na.mp4,{time},2,jump\n").startswith(message)
+
+
+@pytest.mark.parametrize("name", ["t_end", "end", "class_name", "event", "Stop Time", "label"])
+def test_names_without_a_unit(name: str) -> None:
+    assert unit_of(name) == ""
+    assert plain_name(name) == "".join(character for character in name.lower() if character.isalpha())

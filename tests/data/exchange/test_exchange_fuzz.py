@@ -146,7 +146,6 @@ def test_what_is_recognised_is_one_format(tmp_path: Path) -> None:
     for name, content in (
         ("file.json", "[]"),
         ("file.json", json.dumps({"a": 1})),
-        ("a.csv", "x,y\n1,2\n"),
         ("a.b", ""),
     ):
         (tmp_path / name).write_text(content)

@@ -7,7 +7,8 @@
     monday.mp4,1:02,1:05.5,throw
     tuesday.mp4,,,
 
-A time is in seconds, or `mm:ss`, or `hh:mm:ss`. A row with a video and nothing else says that the video has no actions.
+A time is in seconds, or `mm:ss`, or `hh:mm:ss`; or in another unit that the column's name ends in, as `start (ms)` and
+`start_min` do. A row with a video and nothing else says that the video has no actions.
 Columns stand in any order and may have other usual names (`filename`, `begin`, `t-end`, `class`, ...); further columns
 are ignored. Columns are separated by commas, semicolons or tabs; where it is no comma, decimals may have one.
 """
@@ -21,7 +22,6 @@ import re
 import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -32,7 +32,7 @@ from untrimmed.errors import AnnotationError
 COLUMNS = {
     "video": ("video", "file", "filename", "videoid", "videofile", "videoname", "path"),
     "start": ("start", "begin", "tstart", "starttime", "begintime", "onset", "from"),
-    "end": ("end", "stop", "tend", "endtime", "stoptime", "to"),
+    "end": ("end", "stop", "tend", "endtime", "stoptime", "offset", "to"),
     "label": ("label", "class", "action", "name", "labelname", "classname", "activity", "event"),
 }
 """Names of each column, lower case and without anything but letters and digits."""
@@ -43,7 +43,16 @@ Columns = Mapping[str, tuple[str, ...]]
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _SECONDS = re.compile(r"\d+(\.\d*)?|\.\d+", re.ASCII)
 _WHOLE = re.compile(r"\d+", re.ASCII)
-_UNIT = re.compile(r"[(\[][^()\[\]]*[)\]]")  # as in "start (s)"
+_IN_BRACKETS = re.compile(r"[(\[]([^()\[\]]*)[)\]]")  # as in "start (s)"
+_AT_THE_END = re.compile(r"(?<=\w)[\s_.-]+([a-z]+)$")  # as in "start_ms"
+UNITS = {
+    1.0: ("s", "sec", "secs", "second", "seconds"),
+    1e-3: ("ms", "msec", "msecs", "millisecond", "milliseconds"),
+    1e-6: ("us", "\u00b5s", "\u03bcs", "microsecond", "microseconds"),
+    60.0: ("min", "mins", "minute", "minutes"),
+    3600.0: ("h", "hr", "hrs", "hour", "hours"),
+}
+"""Units of times, by their length in seconds."""
 _LONGEST_HEADER = 100_000  # characters, and bytes
 LONGEST_LABEL = 200
 """Characters of a label."""
@@ -147,6 +156,7 @@ class Table:
         header: the values of the first row.
         where: the index of each column that is known.
         names: what the header calls it.
+        scales: seconds of the unit that the columns `start` and `end` are in.
         records: the rows that are not blank, with their numbers, as a spreadsheet counts.
     """
 
@@ -154,6 +164,7 @@ class Table:
     header: Sequence[str]
     where: Mapping[str, int]
     names: Mapping[str, str]
+    scales: Mapping[str, float]
     records: Sequence[tuple[int, list[str]]]
 
 
@@ -173,7 +184,8 @@ def open_table(
         text: of the file, if it has been read before.
 
     Raises:
-        AnnotationError: if it cannot be read as a table, or one of the columns is not there, or twice.
+        AnnotationError: if it cannot be read as a table, one of the columns is not there, or twice, or times are in a
+            unit that is not known.
     """
     text = read_text(path) if text is None else text
     if "\0" in text:
@@ -189,7 +201,12 @@ def open_table(
     where |= _find_columns(
         path, header, delimiter, {n: known for n, known in others.items() if has_column(header, known)}
     )
-    return Table(delimiter, header, where, {name: header[i] for name, i in where.items()}, records[1:])
+    names = {name: header[i] for name, i in where.items()}
+    try:
+        scales = {name: scale_of(names[name]) for name in ("start", "end")}
+    except ValueError as fault:
+        raise AnnotationError(f"{path}: {fault}") from None
+    return Table(delimiter, header, where, names, scales, records[1:])
 
 
 def header_of(text: str) -> list[str]:
@@ -260,7 +277,42 @@ def _known_columns(header: Sequence[str]) -> int:
 
 def plain_name(name: str) -> str:
     """Return a column's name without case, unit, blanks and punctuation."""
-    return "".join(character for character in _UNIT.sub("", name).casefold() if character.isalnum())
+    without = _IN_BRACKETS.sub("", name).casefold().strip()
+    at_the_end = _AT_THE_END.search(without)
+    if at_the_end is not None and any(at_the_end[1] in names for names in UNITS.values()):
+        without = without[: at_the_end.start()]
+    return "".join(character for character in without if character.isalnum())
+
+
+def unit_of(name: str) -> str:
+    """Return the unit that a column's name ends in, in lower case, or nothing."""
+    plain = name.casefold().strip()
+    if (in_brackets := _IN_BRACKETS.search(plain)) is not None:
+        return in_brackets[1].strip()
+    at_the_end = _AT_THE_END.search(plain)
+    known = at_the_end is not None and any(at_the_end[1] in names for names in UNITS.values())
+    return at_the_end[1] if at_the_end is not None and known else ""
+
+
+def scale_of(name: str) -> float:
+    """Return how many seconds the unit of a column of times has; seconds where its name says none.
+
+    Raises:
+        ValueError: if it is not known.
+    """
+    unit = unit_of(name)
+    if not unit or ":" in unit:  # as in "start (hh:mm:ss)"
+        return 1.0
+    for scale, names in UNITS.items():
+        if unit in names:
+            return scale
+    if unit.startswith("frame"):
+        raise ValueError(f"column {name!r} counts frames; `untrimmed convert --rate` makes a table in seconds of it")
+    units = ", ".join(names[0] for names in UNITS.values())
+    raise ValueError(
+        f"column {name!r} is in {unit!r}, which is no unit of time here: expected is one of {units}, hh:mm:ss, or none "
+        "where times are in seconds"
+    )
 
 
 def read_row(
@@ -283,8 +335,7 @@ def read_row(
     Raises:
         RowFaultError: if it cannot be.
     """
-    if time is None:
-        time = partial(seconds, decimal_comma=table.delimiter != ",")
+    decimal_comma = table.delimiter != ","
     count = len(table.header)
     if any(value.strip() for value in record[count:]):
         message = f"{len(record)} values, but there are {count} columns; put text with a separator in it in quotes"
@@ -306,7 +357,8 @@ def read_row(
     times = []
     for column in ("start", "end"):
         try:
-            times.append(time(values[column]))
+            text, scale = values[column], table.scales[column]
+            times.append(time(text) if time else seconds(text, decimal_comma=decimal_comma, scale=scale))
         except ValueError as fault:
             raise RowFaultError(place[column], str(fault)) from None
     start, end = times
@@ -326,12 +378,13 @@ def _label_fault(label: str) -> str | None:
     return None
 
 
-def seconds(text: str, *, decimal_comma: bool = False) -> float:
+def seconds(text: str, *, decimal_comma: bool = False, scale: float = 1.0) -> float:
     """Return a time in seconds of `12.5`, `1:02.5` or `0:01:02.5`.
 
     Args:
         text: the time.
         decimal_comma: whether a comma may stand for the point.
+        scale: seconds of the unit of a plain number.
 
     Raises:
         ValueError: if it is none; the message says why.
@@ -350,6 +403,10 @@ def seconds(text: str, *, decimal_comma: bool = False) -> float:
     if any(part >= 60 for part in parts[1:]):
         raise ValueError(f"{shown(text)} is no time: minutes and seconds after a colon have to be below 60")
     value = sum(part * 60**power for power, part in enumerate(reversed(parts)))
+    if scale != 1:
+        if larger:
+            raise ValueError(f"{shown(text)} has colons, but its column says that times are plain numbers")
+        value = value * scale if scale > 1 else value / round(1 / scale)
     if not math.isfinite(value):
         raise ValueError(f"{shown(text)} is no time: it is too large")
     return value

@@ -8,7 +8,8 @@
             <ANNOTATION_VALUE>jump</ANNOTATION_VALUE>
 
 The value of an annotation is the label, or where it is empty, the name of its tier. Annotations that refer to another
-one have its times. Slots of time without a value lie evenly between their neighbours, as ELAN shows them.
+one have its times; those that follow each other in one share them evenly. Slots of time without a value lie evenly
+between their neighbours. So does ELAN show them.
 
 Annotations of a tier may not overlap in ELAN, so what overlaps is written to further tiers, `actions 2` and so on.
 Scores are annotations in a tier `score` that refer to those that they are of, so that labels stay labels in ELAN. The
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -84,12 +86,13 @@ def recognises_elan(source: Source) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """An annotation: either two slots of time, or the annotation that it refers to."""
+    """An annotation: either two slots of time, or the one that it refers to, and the one before it that does so."""
 
     id: str
     slots: tuple[str, str] | None
     parent: str
     value: str
+    previous: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +151,8 @@ def _tier(element: ET.Element) -> _Tier:
                     raise FaultError(f"tier {shown(name)}, annotation {shown(id_)}: TIME_SLOT_REF1 or 2 is missing")
                 items.append(_Item(id_, (slots[0], slots[1]), "", value))
             elif item.tag == "REF_ANNOTATION":
-                items.append(_Item(id_, None, item.get("ANNOTATION_REF", ""), value))
+                previous = item.get("PREVIOUS_ANNOTATION", "")
+                items.append(_Item(id_, None, item.get("ANNOTATION_REF", ""), value, previous))
     return _Tier(name, element.get("LINGUISTIC_TYPE_REF", ""), tuple(items))
 
 
@@ -193,12 +197,14 @@ def _marks(tiers: Sequence[_Tier], times: Mapping[str, float | None], notes: lis
                 )
     marks: list[Mark] = []
     untimed = 0
+    parts = {id_: part for tier in tiers for id_, part in _parts(tier).items()}
     for tier in tiers:
         for item in tier.items if tier.type != SCORE else ():
-            start, end = (times[slot] for slot in _slots(item, items))
-            if start is None or end is None:
+            span = _span(item, items, times, parts)
+            if span is None:
                 untimed += 1
                 continue
+            start, end = span
             label = _label(item, tier)
             if start > end:
                 raise FaultError(f"tier {shown(tier.name)}: {shown(label)} ends before it starts, at {start:g} s")
@@ -208,15 +214,46 @@ def _marks(tiers: Sequence[_Tier], times: Mapping[str, float | None], notes: lis
     return marks
 
 
-def _slots(item: _Item, items: Mapping[str, _Item]) -> tuple[str, str]:
-    """Return the slots of an annotation, or of the one that it refers to in the end."""
-    first, seen = item, 0
-    while item.slots is None:
-        seen += 1
-        if item.parent not in items or seen > _DEEPEST:
-            raise FaultError(f"annotation {shown(first.id)} refers to {shown(item.parent)}, which has no times")
-        item = items[item.parent]
-    return item.slots
+def _parts(tier: _Tier) -> dict[str, tuple[int, int]]:
+    """Return of annotations that share the time of one evenly, which of how many parts each has."""
+    children: dict[str, list[_Item]] = defaultdict(list)
+    for item in tier.items:
+        if item.slots is None:
+            children[item.parent].append(item)
+    parts: dict[str, tuple[int, int]] = {}
+    for several in children.values():
+        if not any(item.previous for item in several):
+            continue
+        follower = {item.previous: item.id for item in several}
+        order = [follower[""]] if "" in follower else []
+        while order and order[-1] in follower and len(order) < len(several):
+            order.append(follower[order[-1]])
+        if len(set(order)) < len(several):  # it says that they follow each other otherwise than in a row
+            order = [item.id for item in several]
+        parts |= {id_: (i, len(order)) for i, id_ in enumerate(order)}
+    return parts
+
+
+def _span(
+    item: _Item,
+    items: Mapping[str, _Item],
+    times: Mapping[str, float | None],
+    parts: Mapping[str, tuple[int, int]],
+) -> tuple[float, float] | None:
+    """Return when an annotation begins and ends, or the one that it refers to in the end; `None` if nobody knows."""
+    path = [item]
+    while (slots := path[-1].slots) is None:
+        parent = path[-1].parent
+        if parent not in items or len(path) > _DEEPEST:
+            raise FaultError(f"annotation {shown(item.id)} refers to {shown(parent)}, which has no times")
+        path.append(items[parent])
+    start, end = times[slots[0]], times[slots[1]]
+    if start is None or end is None:
+        return None
+    for each in reversed(path[:-1]):
+        part, of = parts.get(each.id, (0, 1))
+        start, end = start + (end - start) * part / of, start + (end - start) * (part + 1) / of
+    return start, end
 
 
 def _label(item: _Item, tier: _Tier) -> str:

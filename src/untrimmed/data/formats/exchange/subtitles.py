@@ -32,6 +32,7 @@ _CLOCK = re.compile(r"(?:(\d{1,5}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})", re.ASCII
 _SCORE = re.compile(r"(.*\S) (0\.\d\d|1\.00)", re.ASCII)
 _TAG = re.compile(r"<[^<>]*>")
 _BRACES = re.compile(r"\{[^{}]*\}")
+_ASS_DRAWING = re.compile(r"\{[^{}]*\\p[1-9][^{}]*\}.*?(?=\{[^{}]*\\p0[^{}]*\}|$)", re.DOTALL)  # lines, not words
 _ASS_BREAK = re.compile(r"\\[Nnh]")
 
 
@@ -63,7 +64,11 @@ def read_ass(source: Source, _: Options) -> Document:
     Raises:
         FaultError: if it is none.
     """
-    return _document(source, _dialogues(source.text), lambda text: _ASS_BREAK.sub(" ", _BRACES.sub("", text)))
+
+    def plain(text: str) -> str:
+        return _ASS_BREAK.sub(" ", _BRACES.sub("", _ASS_DRAWING.sub("", text)))
+
+    return _document(source, _dialogues(source.text), plain)
 
 
 def write_webvtt(document: Document, _: Options) -> str:
@@ -164,12 +169,10 @@ def _arrow_cues(blocks: Iterable[Sequence[tuple[int, str]]]) -> Iterator[tuple[i
         number, line = block[at]
         start, _, rest = line.partition("-->")
         end = rest.split()
-        yield (
-            number,
-            _time(start.strip(), number),
-            _time(end[0] if end else "", number),
-            " ".join(text for _, text in block[at + 1 :]),
-        )
+        texts = [text for _, text in block[at + 1 :]]
+        if again := next((each for each, text in block[at + 1 :] if "-->" in text), None):
+            raise FaultError(f"line {again}: another cue begins in the text of one; put a blank line in front of it")
+        yield number, _time(start.strip(), number), _time(end[0] if end else "", number), " ".join(texts)
 
 
 def _dialogues(text: str) -> Iterator[tuple[int, float, float, str]]:

@@ -37,7 +37,9 @@ from untrimmed.data.formats.interval_table import (
     plain_name,
     read_row,
     refuse_rows,
+    scale_of,
     seconds,
+    unit_of,
 )
 from untrimmed.data.formats.plain_text import one_line
 from untrimmed.data.formats.reading import Problem, shown
@@ -52,7 +54,7 @@ _FRAMES = {
     "start": ("startframe", "framestart", "firstframe", "beginframe", "startframes"),
     "end": ("endframe", "frameend", "lastframe", "stopframe", "endframes"),
 }
-_IN_FRAMES = re.compile(r"[(\[]\s*frames?\s*[)\]]", re.IGNORECASE)
+_IN_FRAMES = re.compile(r"[(\[]\s*frames?(\s+(numbers?|no\.?|index|indices))?\s*[)\]]", re.IGNORECASE)
 _NUMBER = re.compile(r"-?(\d{1,30}(\.\d{0,330})?|\.\d{1,330})(e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
 HEADER = 100_000
 """Characters in which the first row has to end."""
@@ -67,7 +69,7 @@ def read_table(source: Source, options: Options) -> Document:
         FaultError: if frames are counted, and no frame rate is known.
     """
     table = open_table(source.path, others=_FACTS, instead=_FRAMES, text=_in_frames(source.text))
-    counts_frames = plain_name(table.names["start"]) in _FRAMES["start"]
+    counts_frames = _counts_frames(table)
     timelines: dict[str, list[Timeline]] = {}
     named: dict[str, str] = {}
     problems: list[Problem] = []
@@ -134,6 +136,22 @@ def table_label(label: str) -> str:
 def table_video(id_: str) -> str:
     """Return the id that a recording's name in a table will be read as."""
     return one_line(lasting_id(one_line(id_)))
+
+
+def _counts_frames(table: Table) -> bool:
+    """Whether times are numbers of frames.
+
+    Raises:
+        FaultError: if only one of the two columns says so.
+    """
+    frames = {column: plain_name(table.names[column]) in names for column, names in _FRAMES.items()}
+    if frames["start"] != frames["end"]:
+        one, other = sorted(_FRAMES, key=lambda column: not frames[column])
+        raise FaultError(
+            f"column {table.names[one]!r} counts frames, but column {table.names[other]!r} does not; have both in "
+            "frames, or both in seconds"
+        )
+    return frames["start"]
 
 
 def _in_frames(text: str) -> str:
@@ -206,18 +224,21 @@ def _number(table: Table, number: int, record: Sequence[str], column: str) -> fl
     if not text:
         return None
     plain = text.replace(",", ".") if table.delimiter != "," and "." not in text else text
+    percents = unit_of(table.names[column]) == "%"
+    plain = plain.removesuffix("%").rstrip() if percents else plain
     if not _NUMBER.fullmatch(plain) or not math.isfinite(float(plain)):
         raise RowFaultError(f"row {number}, column {table.names[column]!r}", f"{shown(text)} is no number")
-    return float(plain)
+    return float(plain) / 100 if percents else float(plain)
 
 
 def _positive(table: Table, number: int, record: Sequence[str], column: str) -> float | None:
     text = _value(table, record, column)
-    if column == "duration" and ":" in text:
+    if column == "duration" and text:
+        name = table.names[column]
         try:
-            value: float | None = seconds(text, decimal_comma=table.delimiter != ",")
+            value: float | None = seconds(text, decimal_comma=table.delimiter != ",", scale=scale_of(name))
         except ValueError as fault:
-            raise RowFaultError(f"row {number}, column {table.names[column]!r}", str(fault)) from None
+            raise RowFaultError(f"row {number}, column {name!r}", str(fault)) from None
     else:
         value = _number(table, number, record, column)
     if value is not None and not 0 < value <= LONGEST:
