@@ -313,6 +313,16 @@ def test_labels_that_differ_by_case(data: DataSet) -> None:
     assert data.check(drops_unusable=True).ok
 
 
+@pytest.mark.parametrize("other", ["cafe\u0301", "caf\u00e9\u200b"])
+def test_labels_that_look_alike(data: DataSet, other: str) -> None:
+    one = "caf\u00e9"
+    for id_ in "abd":
+        data.change(id_, instances=(Instance(1, 3, one), Instance(4, 6, one)))
+    data.change("c", instances=(Instance(1, 3, other), Instance(4, 6, one)))
+    error = only(data.check().errors)
+    assert error.message.startswith("different classes that differ only by what is not seen, such as two ways to write")
+
+
 def test_a_label_that_is_trained_on_only(data: DataSet) -> None:
     data.change("a", instances=(*data.videos["a"].instances, Instance(8, 9, "hop")))
     warning = only(data.check().findings)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from untrimmed.data.check.report import Finding, Severity, count, some
 from untrimmed.data.check.roles import TRAINING, Roles, label_counts
@@ -30,7 +31,7 @@ def _similar_labels(roles: Roles, severity: Severity) -> Iterator[Finding]:
         ids = tuple(v.id for videos in roles.values() for v in videos if any(i.label == rare for i in v.instances))
         shown = ", ".join(f"{label!r} ({count(instances[label], 'instance')})" for label in labels)
         message = (
-            f"different classes that differ only by case or spaces: {shown}; {rare!r} is in "
+            f"different classes that differ only by {_difference(labels)}: {shown}; {rare!r} is in "
             f"{some(dict.fromkeys(ids))}. Rename them if they are one"
         )
         if severity == "error":
@@ -39,11 +40,17 @@ def _similar_labels(roles: Roles, severity: Severity) -> Iterator[Finding]:
 
 
 def _alike(labels: Mapping[str, int]) -> list[list[str]]:
-    """Return groups of several labels that differ only by case or spaces."""
+    """Return groups of several labels that differ only by case, spaces, or how Unicode writes a character."""
     alike: dict[str, list[str]] = defaultdict(list)
     for label in sorted(labels):
-        alike[" ".join(label.split()).casefold()].append(label)
+        plain = "".join(c for c in unicodedata.normalize("NFKC", label) if unicodedata.category(c) != "Cf")
+        alike[" ".join(plain.split()).casefold()].append(label)
     return [group for group in alike.values() if len(group) > 1]
+
+
+def _difference(labels: Sequence[str]) -> str:
+    plain = {" ".join(label.split()).casefold() for label in labels}
+    return "case or spaces" if len(plain) == 1 else "what is not seen, such as two ways to write an accent"
 
 
 def _untrained_labels(roles: Roles) -> Iterator[Finding]:
