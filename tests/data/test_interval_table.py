@@ -86,6 +86,13 @@ def test_names_and_order_of_columns(tmp_path: Path, header: str) -> None:
     assert contents(read(tmp_path, f"{header}\njump,2,1,a\n")) == [("a", Instance(1, 2, "jump"))]
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-8"])
+def test_texts_that_say_what_they_are_written_in(tmp_path: Path, encoding: str) -> None:
+    text = f"{HEADER}\ngröße.mp4,1,2,läuft\n".replace(",", "\t").encode(encoding)
+    assert contents(read(tmp_path, text)) == [("größe.mp4", Instance(1, 2, "läuft"))]
+    assert is_interval_table(tmp_path / "labels.csv")
+
+
 def test_every_order_of_columns(tmp_path: Path) -> None:
     values = {"video": "a", "start": "1", "end": "2", "label": "jump", "note": "x"}
     for order in itertools.permutations(values):
@@ -217,10 +224,10 @@ def test_several_faults_are_shown_together(tmp_path: Path) -> None:
         (f'{HEADER}\na,1,2,"jump" high\n', "row 2 cannot be read (',' expected after '\"'); is a quotation mark"),
         (b"video,start,end,label\na,1,2,l\xe4uft\n", "not UTF-8 text (invalid continuation byte at byte 29); save it"),
         ("x" * 200_000, "row 1 cannot be read (field larger than field limit (131072)); is"),
-        ("PK\x03\x04\x00\x00", "has zero bytes in it, as no text has; save it again as CSV in UTF-8"),
         (f"{HEADER}\na,1,2,ju\0mp\n", "has zero bytes in it"),
-        ((HEADER + "\na,1,2,jump\n").encode("utf-16-le"), "has zero bytes in it"),
-        ((HEADER + "\na,1,2,jump\n").encode("utf-16"), "not UTF-8 text (invalid start byte at byte 0); save it as UTF"),
+        ((HEADER + "\na,1,2,jump\n").encode("utf-16")[:-1], "not UTF-8 text (truncated data at byte"),
+        ((HEADER + "\na,1,2,jump\n").encode("utf-16-le"), "has zero bytes in it, as no text has; save it again as CSV"),
+        (b"PK\x03\x04\x14\0", "is an archive, such as a workbook; save the table in it as CSV in UTF-8"),
     ],
 )
 def test_files_that_are_no_table(tmp_path: Path, text: str | bytes, message: str) -> None:

@@ -26,7 +26,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from untrimmed.data.annotations import Instance
-from untrimmed.data.formats.reading import Problem, read_text, shown
+from untrimmed.data.formats.reading import Problem, encoding_of, read_text, shown
 from untrimmed.errors import AnnotationError
 
 COLUMNS = {
@@ -112,7 +112,8 @@ def is_interval_table(path: str | Path) -> bool:
     """
     try:
         with Path(path).open("rb") as file:
-            start = file.read(_LONGEST_HEADER).decode("utf-8-sig", errors="replace")
+            begin = file.read(_LONGEST_HEADER)
+        start = begin.decode(encoding_of(begin), errors="replace")
         delimiter, _, body = _delimiter(start)
     except OSError:
         return False

@@ -7,6 +7,7 @@ import json
 import math
 import reprlib
 import zlib
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,6 +65,8 @@ def class_name(number: int) -> str:
 def read_text(path: Path) -> str:
     """Return the text of a UTF-8 file; one that ends in `.gz` is decompressed.
 
+    Also read is UTF-16 that begins with its mark, as "Unicode text" from spreadsheets does.
+
     Raises:
         AnnotationError: if there is no such file, or it is damaged, or not text.
     """
@@ -71,7 +74,9 @@ def read_text(path: Path) -> str:
         content = path.read_bytes()
         if path.suffix.lower() == ".gz":
             content = gzip.decompress(content)
-        return content.decode("utf-8-sig")
+        if content.startswith(b"PK\x03\x04"):
+            raise AnnotationError(f"{path}: is an archive, such as a workbook; save the table in it as CSV in UTF-8")
+        return content.decode(encoding_of(content))
     except FileNotFoundError:
         raise AnnotationError(f"{path}: there is no such file") from None
     except UnicodeDecodeError as error:
@@ -80,6 +85,11 @@ def read_text(path: Path) -> str:
         ) from None
     except (OSError, EOFError, zlib.error) as error:
         raise AnnotationError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def encoding_of(content: bytes) -> str:
+    """Return what a text is written in, by its first bytes: UTF-16 with its mark, or UTF-8 with or without one."""
+    return "utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"
 
 
 def read_json(path: Path) -> Any:

@@ -47,7 +47,7 @@ def recognise(source: Source) -> Format:
     if found:
         names = ", ".join(format_.name for format_ in found)
         raise AnnotationError(f"{source.path}: could be {names}; say which by --from")
-    if source.suffix in (".csv", ".tsv") and not is_folder:
+    if source.suffix in (".csv", ".tsv", ".xlsx", ".ods") and not is_folder:
         return FORMATS["table"]  # which says what it lacks
     raise AnnotationError(
         f"{source.path}: of none of the known formats; if it is one, say --from: {', '.join(FORMATS)}"
