@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from untrimmed.archive import cluster
+from untrimmed.archive.attempts import LocalBook
 from untrimmed.archive.cluster import ClusterConfig, connected
 from untrimmed.archive.extraction import how_far
 from untrimmed.archive.outcomes import SHOWN, OutcomeFile, Tally, outcomes_beside
@@ -229,7 +230,7 @@ def test_a_fault_of_ours_in_a_worker_is_told_of(fault: Exception) -> None:
             yield outcome(1)
             raise fault
 
-    row = Failing()({"window": json.dumps([["1", "1.mp4"]])})
+    row = Failing(LocalBook())({"window": json.dumps([["1", "1.mp4"]])})
     assert json.loads(row["outcomes"]) == [outcome(1)]
     with pytest.raises(ProcessError, match=rf"^a worker cannot go on: {type(fault).__name__}: .*_parts\.py"):
         raise_told(row["fault"])

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from untrimmed.archive import cluster
+from untrimmed.archive.attempts import Gate
 from untrimmed.archive.cluster import ClusterConfig, Room, room_for
-from untrimmed.archive.decoding import _Gate
 from untrimmed.cli.archive import ray_cluster
 from untrimmed.errors import ConfigError
 
@@ -106,7 +106,7 @@ def test_the_option_of_decoders() -> None:
 
 
 def test_one_that_is_alone_has_nobody_beside_it() -> None:
-    gate = _Gate()
+    gate = Gate()
     inside: list[str] = []
     together = 0
 

@@ -7,11 +7,12 @@ decoder is at most `CHUNKS_AHEAD` chunks ahead, and waits then: memory does not 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import asdict
-from threading import Condition, Lock
+from threading import Lock
 from typing import Any
 
+from untrimmed.archive.attempts import Gate
 from untrimmed.archive.backbone import TRIES, Backbone
 from untrimmed.data.features import FeatureDescription
 from untrimmed.data.remote import is_address
@@ -108,7 +109,7 @@ class FedBackbone(Backbone):
 
     def __init__(self, choice: ExtractorChoice, threads: int, expected: FeatureDescription, decoders: int) -> None:
         """Start the process; see `Backbone`, whose videos have as many lanes as there are decoders."""
-        self._gate, self._starting = _Gate(), Lock()
+        self._gate, self._starting = Gate(), Lock()
         super().__init__(choice, threads, expected, lanes=decoders)
 
     def carry_out(self, task: Task) -> Outcome:
@@ -136,41 +137,6 @@ class FedBackbone(Backbone):
             if self._worker is not None and not self._worker.alive:
                 self.stop()
             return self._worker or self._start()
-
-
-class _Gate:
-    """Threads pass it together, or one of them alone; who waits to pass alone goes before the others."""
-
-    def __init__(self) -> None:
-        self._changed = Condition()
-        self._inside, self._waiting = 0, 0  # -1 inside is one that is alone
-
-    @contextmanager
-    def with_others(self) -> Iterator[None]:
-        with self._changed:
-            self._changed.wait_for(lambda: self._inside >= 0 and not self._waiting)
-            self._inside += 1
-        try:
-            yield
-        finally:
-            self._leave()
-
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        with self._changed:
-            self._waiting += 1
-            self._changed.wait_for(lambda: self._inside == 0)
-            self._waiting -= 1
-            self._inside = -1
-        try:
-            yield
-        finally:
-            self._leave()
-
-    def _leave(self) -> None:
-        with self._changed:
-            self._inside = max(0, self._inside - 1)
-            self._changed.notify_all()
 
 
 def _decoded(path: str, rate: float, views: list[dict[str, Any]], allow_truncated: bool) -> Iterator[Message]:

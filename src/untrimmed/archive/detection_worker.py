@@ -12,11 +12,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from untrimmed.archive.attempts import DIED, Book
 from untrimmed.archive.backbone import Backbone
 from untrimmed.archive.decoding import open_backbone
 from untrimmed.archive.detection_job import DetectionJob, Setting, open_localizer
 from untrimmed.archive.detection_store import SHARDS, DetectionStore, FileStore, ShardStore
 from untrimmed.archive.pipeline import ArchiveWorker, found_there
+from untrimmed.data.detections import Detections
 from untrimmed.data.features import FeatureDescription, view_feature_file
 from untrimmed.data.features.description import FILE_NAME
 from untrimmed.data.out_folder import out_folder
@@ -64,8 +66,9 @@ class DetectionWorker(ArchiveWorker):
     With decoders, it has as many windows of videos in work at once; the model looks at one video at a time.
     """
 
-    def __init__(self, told: tuple[DetectionJob, Setting, NDArray[np.uint64]]) -> None:
+    def __init__(self, told: tuple[DetectionJob, Setting, NDArray[np.uint64]], book: Book) -> None:
         """Take what all workers are told; of the shards that are there, `digests_there`."""
+        super().__init__(book)
         self._job, self._setting, self._there = told
         self._localizer: Localizer | None = None
         self._backbone: Backbone | None = None
@@ -102,19 +105,33 @@ class DetectionWorker(ArchiveWorker):
                 recordings.append(recording)
         if not missing & {recording.id for recording in recordings}:
             return
-        for found in localizer.detect_many(recordings, batch_size=BATCH):
-            if found.video_id in missing:
+        for found in self._in_all(localizer, recordings):
+            name, took = (found if isinstance(found, str) else found.video_id), time.perf_counter() - began
+            if name not in missing:
+                continue
+            if isinstance(found, str):
+                yield DetectionOutcome(id=name, path=paths[name], error=DIED)
+            else:
                 store.keep(found)
-                took = (time.perf_counter() - began) / len(window)
-                name = found.video_id
-                yield DetectionOutcome(id=name, path=paths[name], detections=len(found), took=took)
+                yield DetectionOutcome(id=name, path=paths[name], detections=len(found), took=took / len(window))
+
+    def _in_all(self, localizer: Localizer, recordings: Sequence[Recording]) -> Iterator[Detections | str]:
+        """Yield the detections of recordings, or the id of one that workers have died of."""
+        with self.attempts.trying(*(recording.id for recording in recordings)) as together:
+            if together:
+                yield from localizer.detect_many(recordings, batch_size=BATCH)
+        for recording in () if together else recordings:
+            with self.attempts.trying(f"alone {recording.id}") as allowed:
+                yield localizer.detect(recording) if allowed else recording.id
 
     def _in_videos(
         self, store: DetectionStore, window: Sequence[Entry], missing: frozenset[str]
     ) -> Iterator[DetectionOutcome]:
         for entry in window:
             if entry.id in missing:
-                yield self._in_video(store, entry)
+                with self.attempts.trying(entry.id) as allowed:
+                    outcome = self._in_video(store, entry) if allowed else _failed(entry, DIED)
+                yield outcome
 
     def _in_video(self, store: DetectionStore, entry: Entry) -> DetectionOutcome:
         began, description = time.perf_counter(), self._setting.description

@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from untrimmed.archive.attempts import DIED, Book
 from untrimmed.archive.backbone import Backbone, greeting_of
 from untrimmed.archive.cluster import ClusterConfig, connected, room_for
 from untrimmed.archive.decoding import open_backbone
@@ -20,7 +21,7 @@ from untrimmed.data.features import FeatureDescription
 from untrimmed.data.out_folder import absolute, out_folder
 from untrimmed.data.remote import refuse_address
 from untrimmed.video.extraction.manifest import Entry
-from untrimmed.video.extraction.one_video import Task
+from untrimmed.video.extraction.one_video import Outcome, Task
 from untrimmed.video.extraction.progress import Progress
 from untrimmed.video.extraction.workers import ExtractorChoice, Greeting
 
@@ -154,8 +155,9 @@ class ExtractionJob:
 class ExtractionWorker(ArchiveWorker):
     """Makes features of one video after another, or of several at once; its backbone is opened when it is needed."""
 
-    def __init__(self, job: ExtractionJob) -> None:
+    def __init__(self, job: ExtractionJob, book: Book) -> None:
         """Take what all workers are told."""
+        super().__init__(book)
         self._job = job
         self._store = FeatureStore(out_folder(job.out), job.description, job.every, job.shots)
         self._backbone: Backbone | None = None
@@ -165,7 +167,12 @@ class ExtractionWorker(ArchiveWorker):
     def work(self, window: Sequence[Entry]) -> Iterator[dict[str, Any]]:
         """Make what is missing of each video, and say what came of it."""
         for entry in window:
-            yield asdict(self._store.add(entry, lambda task: self._opened().carry_out(task)))
+            with self.attempts.trying(entry.id) as allowed:
+                if allowed:
+                    outcome = self._store.add(entry, lambda task: self._opened().carry_out(task))
+                else:
+                    outcome = Outcome(id=entry.id, path=entry.path, error=DIED)
+            yield asdict(outcome)
 
     def _opened(self) -> Backbone:
         job = self._job

@@ -15,6 +15,7 @@ import json
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -24,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from untrimmed import errors
+from untrimmed.archive.attempts import Attempts, Book, ClusterBook
 from untrimmed.archive.cluster import Room
 from untrimmed.archive.sources import Kind, digest, entries, refuse_same_ids, repeated
 from untrimmed.errors import ModelError, ProcessError, UntrimmedError
@@ -43,9 +45,16 @@ CHECKED_AT_ONCE = 8192
 class ArchiveWorker(ABC):
     """What runs in an actor of Ray; one row is one window.
 
+    Attributes:
+        attempts: what work on recordings has to be done within, lest one ends one worker after another.
+
     An error that is no fault of a recording ends the whole run. It is passed on in a row: what Ray makes of exceptions
     is long, and retried.
     """
+
+    def __init__(self, book: Book) -> None:
+        """Say where it is written down what is begun; classes take what is asked for before it."""
+        self.attempts = Attempts(book)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """Work on a window, and return what came of each recording."""
@@ -118,7 +127,12 @@ def count(sources: Sequence[Path], kind: Kind) -> int:
 
 
 def outcomes(
-    sources: Sequence[Path], kind: Kind, size: int, worker: type[ArchiveWorker], job: object, room: Room
+    sources: Sequence[Path],
+    kind: Kind,
+    size: int,
+    worker: Callable[[Any, Book], ArchiveWorker],
+    job: object,
+    room: Room,
 ) -> Generator[dict[str, Any], None, None]:
     """Yield what came of each recording, as they end.
 
@@ -126,7 +140,7 @@ def outcomes(
         sources: files, folders and manifests.
         kind: what they hold.
         size: entries that a window has.
-        worker: the class of the workers; it is called with `job`.
+        worker: the class of the workers; it is called with `job` and a `Book`.
         job: can be pickled.
         room: of the workers; with several decoders, each is called by as many threads at once.
 
@@ -147,10 +161,11 @@ def outcomes(
     )
     windows = _stream(lambda: _windows(sources, kind, size))
     resources = {"num_cpus": room.cpus - SPARE, **({"num_gpus": room.gpus} if room.gpus else {})}
-    for row in _rows(windows.map(worker, fn_constructor_args=(job,), compute=pool, **resources)):
-        if row["fault"]:
-            raise_told(row["fault"])
-        yield from json.loads(row["outcomes"])
+    with closing(ClusterBook()) as book:
+        for row in _rows(windows.map(worker, fn_constructor_args=(job, book), compute=pool, **resources)):
+            if row["fault"]:
+                raise_told(row["fault"])
+            yield from json.loads(row["outcomes"])
 
 
 def found_there(places: Sequence[str]) -> None:
